@@ -1,0 +1,41 @@
+/*
+ * retry_policy.h
+ *   From what became of a request to what becomes of its row.  Pure: the random number is a parameter.
+ */
+#pragma once
+
+#include <cstdint>
+
+#include "core/outcome.h"
+
+namespace product_optimizer {
+
+struct RetrySettings {
+  std::int64_t base_delay_ms = 1000; /* ≥ 1 */
+  std::int64_t max_delay_ms = 60000; /* ≥ base_delay_ms */
+};
+
+enum class Action {
+  kComplete, /* RUNNING → DONE */
+  kRetry,    /* RUNNING → SCHEDULED after delay_ms; the attempt counts */
+  kRelease,  /* RUNNING → PENDING; the attempt does not count */
+  kFail,     /* RUNNING → FAILED */
+};
+
+struct Decision {
+  Action action = Action::kFail;
+  std::int64_t delay_ms = 0;      /* kRetry only */
+  std::int64_t hold_off_ms = 0;   /* > 0: nobody sends to this model for so long */
+  bool block_queue = false;       /* nothing more is sent until it heals */
+};
+
+/*
+ * attempt: claims so far, this one included (≥ 1).  was_truncated: the attempt before this one was
+ * already truncated.  random: uniform in [0, 1).
+ * Retry waits the server's word when there is one, else min(base·2^(attempt-1), max), half of it
+ * fixed and half of it random; it fails once attempt ≥ max_attempts.
+ */
+Decision Decide(const Outcome& outcome, int attempt, int max_attempts, bool was_truncated,
+                const RetrySettings& settings, double random);
+
+}  // namespace product_optimizer

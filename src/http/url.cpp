@@ -1,0 +1,77 @@
+/*
+ * url.cpp
+ *   Parses with the CURLU interface and judges the parts; no state.
+ */
+#include "http/url.h"
+
+#include <curl/curl.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <strings.h>
+
+#include <memory>
+#include <new>
+
+namespace product_optimizer {
+namespace {
+
+struct UrlCleanup {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+struct CurlFree {
+  void operator()(char* text) const { curl_free(text); }
+};
+
+UrlCheck Refuse(const char* error_code, const char* error) {
+  UrlCheck check;
+  check.error_code = error_code;
+  check.error = error;
+  return check;
+}
+
+std::string Part(CURLU* url, CURLUPart part, unsigned flags) {
+  char* text = nullptr;
+  const CURLUcode code = curl_url_get(url, part, &text, flags);
+  std::unique_ptr<char, CurlFree> owner(text);
+  if (code == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
+  return code == CURLUE_OK && text != nullptr ? std::string(text) : std::string();
+}
+
+}  // namespace
+
+bool IsLoopbackHost(const std::string& host) {
+  if (strcasecmp(host.c_str(), "localhost") == 0) return true;
+  in_addr four{};
+  if (inet_pton(AF_INET, host.c_str(), &four) == 1) return (ntohl(four.s_addr) >> 24) == 127;
+  if (host.size() < 2 || host.front() != '[' || host.back() != ']') return false;
+  in6_addr six{};
+  if (inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &six) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+UrlCheck CheckUrl(const std::string& url, bool allow_plain_http) {
+  /* The parser takes a C string: a NUL would hide the rest of the URL from the judgement. */
+  if (url.find('\0') != std::string::npos) return Refuse("bad_url", "The URL holds a NUL character.");
+
+  std::unique_ptr<CURLU, UrlCleanup> parsed(curl_url());
+  if (!parsed) throw std::bad_alloc();
+  const CURLUcode code = curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_DISALLOW_USER);
+  if (code == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
+  if (code == CURLUE_USER_NOT_ALLOWED)
+    return Refuse("bad_url", "The URL holds a user name or a password, which is not allowed.");
+  if (code != CURLUE_OK) return Refuse("bad_url", "The URL is not a valid http or https URL.");
+
+  const std::string scheme = Part(parsed.get(), CURLUPART_SCHEME, 0);
+  const std::string host = Part(parsed.get(), CURLUPART_HOST, 0);
+  UrlCheck check;
+  check.plain_http = scheme == "http";
+  if ((!check.plain_http && scheme != "https") || host.empty())
+    return Refuse("bad_url", "The URL is not a valid http or https URL.");
+  if (check.plain_http && !allow_plain_http && !IsLoopbackHost(host))
+    return Refuse("plain_http_refused", "Plain http is allowed to this machine only: use https.");
+  check.origin = scheme + "://" + host + ":" + Part(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
+  return check;
+}
+
+}  // namespace product_optimizer

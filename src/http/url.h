@@ -1,0 +1,26 @@
+/*
+ * url.h
+ *   Decides, before anything is sent, whether a URL may be called at all: https anywhere, plain http
+ *   only to this machine unless allowed.  libcurl's own parser decides, so what is judged here is what
+ *   is connected to later.
+ */
+#pragma once
+
+#include <string>
+
+namespace product_optimizer {
+
+struct UrlCheck {
+  std::string error_code; /* empty when the URL may be called, else "bad_url" or "plain_http_refused" */
+  std::string error;      /* one sentence; never holds the URL, which may hold a secret */
+  std::string origin;     /* scheme://host:port, the unit that shares connections */
+  bool plain_http = false;
+};
+
+UrlCheck CheckUrl(const std::string& url, bool allow_plain_http);
+
+/* A host as libcurl's parser returns it: localhost, 127.0.0.0/8 or [::1]; no other name is resolved or
+ * trusted. */
+bool IsLoopbackHost(const std::string& host);
+
+}  // namespace product_optimizer

@@ -1,0 +1,101 @@
+/*
+ * reply.cpp
+ *   From the reply to the outcome: which reader looks at the body, and what the headers add.
+ */
+#include "openai/reply.h"
+
+#include "openai/answer.h"
+#include "openai/error_class.h"
+#include "openai/plain_error.h"
+#include "openai/rate_headers.h"
+
+namespace product_optimizer {
+namespace {
+
+constexpr std::size_t kMaxRequestIdBytes = 128;
+constexpr std::size_t kMaxCodeBytes = 64;
+constexpr std::size_t kMaxQuotedBytes = 120;
+
+/* A failed generation that arrives with status 200 counts as the server's own failure, unless its code knows
+ * better. */
+constexpr int kStatusOfFailed = 500;
+
+/* What to say of an error, and what to do about it where the status tells. */
+std::string Explain(const ApiError& error, std::string_view body) {
+  if (error.status >= 300 && error.status <= 399) {
+    return "the server redirects instead of answering; check the base URL of the API";
+  }
+  std::string text = error.message;
+  if (text.empty() && error.found) text = !error.code.empty() ? error.code : error.type;
+  if (text.empty() && body.empty()) text = "the answer is empty";
+  if (text.empty())
+    text =
+        "the answer is no error of the API, it begins: " + PlainText(body.substr(0, 1024), kMaxQuotedBytes);
+  const bool wrong_url = (error.status == 404 && error.code != "model_not_found") || error.status == 405;
+  return wrong_url ? PlainText(text, 800) + "; check the base URL of the API" : text;
+}
+
+/*
+ * x-should-retry is the server's own word, and it wins over the table for what concerns one item.  It
+ * does not win over kHoldOff and kBlock: the official clients read "false" on a 429 as "give the error
+ * to the caller now", but their caller is a program that can come back later, ours is a queue that
+ * can wait.  Failing the item would lose work over a passing limit; and a 429 that really cannot pass
+ * says so by its code (money: kBlock) or its text (too large: kFail already).
+ */
+void HonourShouldRetry(std::string_view headers, Outcome* outcome) {
+  const auto should_retry = ReadShouldRetry(headers);
+  if (should_retry == true && outcome->kind == OutcomeKind::kFail) {
+    outcome->kind = OutcomeKind::kRetry;
+    outcome->rejected_request = false;
+  } else if (should_retry == false && outcome->kind == OutcomeKind::kRetry) {
+    outcome->kind = OutcomeKind::kFail;
+  }
+}
+
+void ReadWait(const Reply& reply, std::string_view message, Outcome* outcome) {
+  if (outcome->kind != OutcomeKind::kHoldOff && outcome->kind != OutcomeKind::kRetry) return;
+  outcome->retry_after_ms = ReadRetryAfterMs(reply.headers, reply.now_unix_s);
+  if (!outcome->retry_after_ms && outcome->kind == OutcomeKind::kHoldOff) {
+    outcome->retry_after_ms = ReadWaitInText(message);
+  }
+}
+
+}  // namespace
+
+Outcome ReadReply(Api api, const Reply& reply) {
+  Outcome outcome;
+  outcome.request_id = PlainText(FindHeader(reply.headers, "x-request-id").value_or(""), kMaxRequestIdBytes);
+
+  const bool success = reply.status >= 200 && reply.status <= 299;
+  ApiError error;
+  if (success) {
+    ReadAnswer(api, reply.body, &outcome, &error);
+    error.status = kStatusOfFailed;
+    if (error.code.empty() && error.type.empty()) error.code = "server_error";
+  } else {
+    error = ReadApiError(reply.status, reply.body);
+  }
+  if (!success || error.found) {
+    Classify(error, &outcome);
+    outcome.error =
+        success && error.message.empty() ? "the API failed without a reason" : Explain(error, reply.body);
+  }
+  if (!success) HonourShouldRetry(reply.headers, &outcome);
+  ReadWait(reply, error.message, &outcome);
+  if (outcome.kind != OutcomeKind::kDone) {
+    outcome.error = PlainError(success ? 0 : reply.status, outcome.error, outcome.request_id);
+  }
+  return outcome;
+}
+
+Outcome ReadTransportFailure(std::string_view code, std::string_view detail) {
+  Outcome outcome;
+  /* A refused URL stays refused until a person changes it; everything else may pass. */
+  const bool refused = code == "bad_url" || code == "plain_http_refused";
+  outcome.kind = refused ? OutcomeKind::kBlock : OutcomeKind::kRetry;
+  outcome.error_code = PlainText(code, kMaxCodeBytes);
+  outcome.error = PlainError(0, detail, {});
+  return outcome;
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,24 @@
+/*
+ * api_key.h
+ *   The one secret.  It lives in a setting, a file or the environment, and from here only in the header
+ *   of a request.
+ */
+#pragma once
+
+#include <string>
+
+namespace product_optimizer {
+
+struct ApiKey {
+  std::string key;     /* empty when there is none */
+  std::string problem; /* then why, in one sentence that holds no part of any secret */
+};
+
+/*
+ * product_optimizer.api_key, else the first line of product_optimizer.api_key_file, else the server's
+ * OPENAI_API_KEY.  The file is read at each call, so a key that was rotated is found after a reload.
+ * Calls nothing of PostgreSQL but reads settings.
+ */
+ApiKey LoadApiKey();
+
+}  // namespace product_optimizer

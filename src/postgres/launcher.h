@@ -1,0 +1,21 @@
+/*
+ * launcher.h
+ *   One process per cluster that sees to it that every database with the extension has its worker.
+ */
+#pragma once
+
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+/* From _PG_init. */
+void RegisterLauncher();
+
+/* From _PG_init: keeps workers from standing in the way of DROP DATABASE and its like. */
+void InstallDatabaseCommandHook();
+
+}  // namespace product_optimizer
+
+extern "C" {
+PGDLLEXPORT void product_optimizer_launcher_main(Datum);
+}

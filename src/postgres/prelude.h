@@ -1,0 +1,90 @@
+/*
+ * prelude.h
+ *   Every PostgreSQL header this extension uses, once, with the visibility and version shims.
+ *   Include it last: after the own header, the C++ standard library and third parties.
+ */
+#pragma once
+
+extern "C" {
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "optimizer/plancat.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+#if PG_VERSION_NUM < 150000
+#error "product_optimizer needs PostgreSQL 15 or newer"
+#endif
+
+#if PG_VERSION_NUM < 160000
+/* The server's own build hides nothing before 16, so its PGDLLEXPORT is empty; ours hides everything. */
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+PGDLLEXPORT void _PG_init(void);
+#endif
+}
+
+namespace product_optimizer {
+
+#if PG_VERSION_NUM >= 170000
+inline int MyProcIndex() {
+  return MyProcNumber;
+}
+#else
+inline int MyProcIndex() {
+  return MyProc->pgprocno;
+}
+#endif
+
+inline bool MayOwnDatabase(Oid database, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return object_ownercheck(DatabaseRelationId, database, role);
+#else
+  return pg_database_ownercheck(database, role);
+#endif
+}
+
+}  // namespace product_optimizer

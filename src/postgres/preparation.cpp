@@ -1,0 +1,156 @@
+#include "postgres/preparation.h"
+
+#include <algorithm>
+
+#include "core/text.h"
+#include "postgres/receiving.h"
+
+namespace product_optimizer {
+
+BucketRef BucketOfModel(const Worker& worker, const std::string& model) {
+  BucketRef ref;
+  ref.model = model;
+  const auto own = worker.model_limits.find(model);
+  ref.limits = own != worker.model_limits.end() ? own->second : worker.settings.limits;
+  return ref;
+}
+
+const char* GateName(Gate gate) {
+  switch (gate) {
+    case Gate::kHoldOff:
+      return "the server's hold-off";
+    case Gate::kTokens:
+      return "tokens_per_minute";
+    default:
+      return "requests_per_minute";
+  }
+}
+
+Choice Preparation::Choose(Candidate& candidate) {
+  Prepared prepared;
+  prepared.bucket = BucketOf(candidate);
+  if (closed_models_.count(prepared.bucket.model) != 0) return Choice::kLeave;
+  if (closed_stores_.count(candidate.item.instance_id) != 0) return Choice::kSkip;
+  auto built = BuildRequest(candidate.item, worker_.settings.request);
+  if (auto* error = std::get_if<BuildError>(&built)) {
+    /* A wrong setting is nobody's row's fault: it blocks, as a wrong key does. */
+    const OutcomeKind kind =
+        error->error_code == "invalid_extra_body" ? OutcomeKind::kBlock : OutcomeKind::kFail;
+    return Refuse(candidate, std::move(prepared), kind, std::move(error->error),
+                  std::move(error->error_code));
+  }
+  prepared.request = std::get<BuiltRequest>(std::move(built));
+  Reserve(prepared);
+  const SharedVerdict verdict = AcquireShared(prepared.bucket, 1, prepared.reserved_tokens);
+  if (verdict.verdict.gate == Gate::kNeverFits) {
+    std::string error = "needs " + std::to_string(prepared.reserved_tokens) + " tokens at once, more than " +
+                        (verdict.by_store ? "its store's" : "the model's") +
+                        " tokens_per_minute and burst_seconds ever let through: raise them, or lower "
+                        "max_output_tokens or the payload";
+    prepared.reserved_tokens = 0;
+    return Refuse(candidate, std::move(prepared), OutcomeKind::kFail, std::move(error), "exceeds_rate_limit");
+  }
+  if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
+  worker_.models[prepared.bucket.model].LearnReservation(prepared.reserved_tokens);
+  prepared_.emplace(candidate.item.id, std::move(prepared));
+  return Choice::kTake;
+}
+
+Choice Preparation::Postpone(const Candidate& candidate, const Prepared& prepared,
+                             const SharedVerdict& verdict) {
+  wait_ns_ = std::min(wait_ns_, verdict.verdict.wait_ns);
+  throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
+              (verdict.by_store ? "store " + OneLine(candidate.item.instance_id, 64) : prepared.bucket.model);
+  if (verdict.by_store) {
+    closed_stores_.insert(candidate.item.instance_id);
+    return Choice::kSkip;
+  }
+  closed_models_.insert(prepared.bucket.model);
+  return Choice::kLeave;
+}
+
+void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
+  RestampAll();
+  for (Item& item : items) {
+    const auto found = prepared_.find(item.id);
+    Prepared prepared = std::move(found->second);
+    prepared_.erase(found);
+    HeldClaim held{{item.id, item.attempt}, item.max_attempts, item.last_error_code == "length"};
+    if (prepared.refused) {
+      Conclude(worker_, held, std::move(prepared.refusal), prepared.bucket, now_ns);
+      continue;
+    }
+    const std::uint64_t id = worker_.next_request++;
+    HttpRequest request = RequestOf(prepared);
+    worker_.in_flight.emplace(id, InFlight{held, std::move(prepared.bucket), prepared.reserved_tokens,
+                                           prepared.estimated_prompt_tokens, item.model.has_value()});
+    worker_.http.Start(id, std::move(request));
+  }
+  GiveBack();
+}
+
+void Preparation::GiveBack() {
+  for (const auto& [id, prepared] : prepared_)
+    if (prepared.reserved_tokens > 0) RefundShared(prepared.bucket, 1, prepared.reserved_tokens);
+  prepared_.clear();
+}
+
+BucketRef Preparation::BucketOf(const Candidate& candidate) const {
+  BucketRef ref = BucketOfModel(worker_, candidate.item.model.value_or(worker_.settings.request.model));
+  if (candidate.store_limits.requests_per_minute > 0 || candidate.store_limits.tokens_per_minute > 0) {
+    ref.instance_id = candidate.item.instance_id;
+    ref.store_limits = candidate.store_limits;
+    ref.store_limits.burst_seconds = worker_.settings.limits.burst_seconds;
+  }
+  return ref;
+}
+
+void Preparation::Reserve(Prepared& prepared) {
+  const BuiltRequest& request = prepared.request;
+  const ModelExperience& experience = worker_.models[prepared.bucket.model];
+  prepared.estimated_prompt_tokens = EstimatePromptTokens(request.prompt_bytes, request.messages);
+  const auto prompt = static_cast<std::int64_t>(static_cast<double>(prepared.estimated_prompt_tokens) *
+                                                experience.prompt_factor.value());
+  const std::int64_t cap = request.max_output_tokens;
+  if (worker_.settings.token_accounting == TokenAccounting::kUsed) {
+    prepared.reserved_tokens = prompt + experience.completion_tokens.Value(cap);
+  } else {
+    prepared.reserved_tokens =
+        std::max({cap, static_cast<std::int64_t>(request.prompt_chars + 3) / 4, prompt});
+  }
+}
+
+Choice Preparation::Refuse(const Candidate& candidate, Prepared prepared, OutcomeKind kind, std::string error,
+                           std::string code) {
+  prepared.refused = true;
+  prepared.refusal.kind = kind;
+  prepared.refusal.error = std::move(error);
+  prepared.refusal.error_code = std::move(code);
+  prepared_.emplace(candidate.item.id, std::move(prepared));
+  return Choice::kTake;
+}
+
+/* The permits were taken before T1 was committed; what counts is when the requests leave. */
+void Preparation::RestampAll() {
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> sums;
+  for (const auto& [id, prepared] : prepared_) {
+    if (prepared.reserved_tokens == 0) continue;
+    auto& [requests, tokens] = sums[prepared.bucket.model];
+    requests++;
+    tokens += prepared.reserved_tokens;
+  }
+  for (const auto& [model, sum] : sums) RestampShared(BucketOfModel(worker_, model), sum.first, sum.second);
+}
+
+HttpRequest Preparation::RequestOf(Prepared& prepared) const {
+  HttpRequest request;
+  request.url = worker_.settings.api_base_url + prepared.request.path;
+  request.headers = {"Authorization: Bearer " + worker_.api_key.key, "Content-Type: application/json"};
+  request.body = std::move(prepared.request.body);
+  request.connect_timeout_ms = worker_.settings.connect_timeout_ms;
+  request.timeout_ms = worker_.settings.request_timeout_ms;
+  request.max_response_bytes = worker_.settings.max_response_bytes;
+  return request;
+}
+
+}  // namespace product_optimizer

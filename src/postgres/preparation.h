@@ -1,0 +1,70 @@
+/*
+ * preparation.h
+ *   What becomes of the candidates of one claim: their requests are built and their permits taken inside
+ *   T1, and they are sent, or their permits given back, behind it.
+ */
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "openai/request.h"
+#include "postgres/claim.h"
+#include "postgres/worker_state.h"
+
+namespace product_optimizer {
+
+/* The bucket of a model under the limits that hold for it. */
+BucketRef BucketOfModel(const Worker& worker, const std::string& model);
+
+/* What stands in the way, in words. */
+const char* GateName(Gate gate);
+
+class Preparation {
+ public:
+  explicit Preparation(Worker& worker) : worker_(worker) {}
+
+  /* Inside T1: builds the request, takes its permits, and says whether it can leave now. */
+  Choice Choose(Candidate& candidate);
+
+  /* T1 was committed: sends what was claimed and gives back the rest. */
+  void Send(std::vector<Item>& items, std::uint64_t now_ns);
+
+  /* T1 failed: gives everything back. */
+  void GiveBack();
+
+  std::uint64_t wait_ns() const {
+    return wait_ns_;
+  } /* until the first refused one can pass; kNever: none was */
+  const std::string& throttle() const { return throttle_; }
+
+ private:
+  struct Prepared {
+    BuiltRequest request;
+    BucketRef bucket;
+    std::int64_t reserved_tokens = 0; /* 0: no permit was taken */
+    std::int64_t estimated_prompt_tokens = 0;
+    Outcome refusal; /* why no request can be made of it */
+    bool refused = false;
+  };
+
+  BucketRef BucketOf(const Candidate& candidate) const;
+  void Reserve(Prepared& prepared);
+  Choice Refuse(const Candidate& candidate, Prepared prepared, OutcomeKind kind, std::string error,
+                std::string code);
+  Choice Postpone(const Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict);
+  void RestampAll();
+  HttpRequest RequestOf(Prepared& prepared) const;
+
+  Worker& worker_;
+  std::map<std::int64_t, Prepared> prepared_; /* by item id */
+  /* The limiter said no to one of them: nothing smaller may overtake it. */
+  std::set<std::string> closed_models_;
+  std::set<std::string> closed_stores_;
+  std::uint64_t wait_ns_ = kNever;
+  std::string throttle_;
+};
+
+}  // namespace product_optimizer

@@ -1,0 +1,152 @@
+/*
+ * queue_functions.cpp
+ *   claim_pending_items(), complete_item(), fail_item(), release_item(): the queue for external workers.
+ */
+#include <random>
+#include <string>
+
+#include "core/retry_policy.h"
+#include "core/text.h"
+#include "postgres/arguments.h"
+#include "postgres/claim.h"
+#include "postgres/guard.h"
+#include "postgres/settings.h"
+#include "postgres/settle.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+constexpr std::int32_t kMostItems = 10'000;
+constexpr std::int64_t kLongestLeaseMs = std::int64_t{7} * 86'400'000;
+constexpr std::int64_t kLongestDelayMs = std::int64_t{366} * 86'400'000;
+
+/* Who claims, for claimed_by. */
+std::string CallerName() {
+  std::string role;
+  Call([&] {
+    const char* const name = GetUserNameFromId(GetUserId(), false);
+    role.assign(pg_server_to_any(name, static_cast<int>(strlen(name)), PG_UTF8));
+  });
+  return role + " pid " + std::to_string(MyProcPid);
+}
+
+ClaimRef ClaimArguments(FunctionCallInfo fcinfo) {
+  RefuseNull(fcinfo, 0, "item_id");
+  return {PG_GETARG_INT64(0), static_cast<std::int16_t>(Int32Argument(fcinfo, 1, "attempt", 0, INT16_MAX))};
+}
+
+[[noreturn]] void RefuseUnknownItem(std::int64_t id) {
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("item %lld does not exist", static_cast<long long>(id)),
+                  errhint("Pass the id of a row that claim_pending_items() returned.")));
+  pg_unreachable();
+}
+
+/* A claim that does not hold is an answer; an item that does not exist is an error. */
+bool HeldOrKnown(bool held, std::int64_t id) {
+  if (!held && !LookUpItem(id).exists) Call([&] { RefuseUnknownItem(id); });
+  return held;
+}
+
+/* Runs body with SPI connected. */
+template <typename F>
+Datum WithSpi(F&& body) {
+  return Entry([&]() -> Datum {
+    Call([] { SPI_connect(); });
+    const Datum result = body();
+    Call([] { SPI_finish(); });
+    return result;
+  });
+}
+
+}  // namespace
+
+}  // namespace product_optimizer
+
+using namespace product_optimizer;
+
+extern "C" {
+
+PGDLLEXPORT Datum product_optimizer_claim_pending_items(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_claim_pending_items);
+Datum product_optimizer_claim_pending_items(PG_FUNCTION_ARGS) {
+  const std::int32_t max_items = Int32Argument(fcinfo, 0, "max_items", 1, kMostItems);
+  const std::int32_t max_per_store = Int32Argument(fcinfo, 1, "max_per_store", 1, INT32_MAX);
+  const std::int64_t lease_ms =
+      IntervalArgumentMs(fcinfo, 2, "lease", 1, kLongestLeaseMs, "more than zero and at most 7 days");
+  InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+  auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+  return WithSpi([&]() -> Datum {
+    const ClaimRequest request{max_items, max_per_store, lease_ms, CallerName()};
+    const ClaimResult claimed = ClaimItems(request, nullptr);
+    for (HeapTuple row : claimed.rows) Call([&] { tuplestore_puttuple(result->setResult, row); });
+    return Datum{0};
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_complete_item(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_complete_item);
+Datum product_optimizer_complete_item(PG_FUNCTION_ARGS) {
+  const ClaimRef claim = ClaimArguments(fcinfo);
+  RefuseNull(fcinfo, 2, "result");
+  const Datum answer = PG_GETARG_DATUM(2);
+  const std::int32_t prompt = PG_ARGISNULL(3) ? -1 : Int32Argument(fcinfo, 3, "prompt_tokens", 0, INT32_MAX);
+  const std::int32_t completion =
+      PG_ARGISNULL(4) ? -1 : Int32Argument(fcinfo, 4, "completion_tokens", 0, INT32_MAX);
+  return WithSpi([&]() -> Datum {
+    Completion completed{answer, {}, {}, {}};
+    if (prompt >= 0) completed.prompt_tokens = prompt;
+    if (completion >= 0) completed.completion_tokens = completion;
+    return BoolGetDatum(HeldOrKnown(CompleteItem(claim, completed), claim.id));
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_fail_item(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_fail_item);
+Datum product_optimizer_fail_item(PG_FUNCTION_ARGS) {
+  const ClaimRef claim = ClaimArguments(fcinfo);
+  RefuseNull(fcinfo, 2, "error");
+  RefuseNull(fcinfo, 3, "retry");
+  const text* const error = PG_GETARG_TEXT_PP(2);
+  const bool retry = PG_GETARG_BOOL(3);
+  const std::int64_t delay_ms =
+      PG_ARGISNULL(4) ? -1 : IntervalArgumentMs(fcinfo, 4, "delay", 0, kLongestDelayMs, "zero to 366 days");
+  const char* status = nullptr;
+  const Datum done = WithSpi([&]() -> Datum {
+    Failure failure;
+    Call([&] {
+      const int length = VARSIZE_ANY_EXHDR(error);
+      failure.error.assign(VARDATA_ANY(error), static_cast<std::size_t>(length));
+      failure.error.assign(pg_server_to_any(failure.error.c_str(), length, PG_UTF8));
+    });
+    const ItemState item = LookUpItem(claim.id);
+    if (!item.exists) Call([&] { RefuseUnknownItem(claim.id); });
+    Outcome outcome;
+    outcome.kind = retry ? OutcomeKind::kRetry : OutcomeKind::kFail;
+    if (delay_ms >= 0) outcome.retry_after_ms = delay_ms;
+    const double random = std::uniform_real_distribution<double>(0, 1)(*[] {
+      static std::minstd_rand generator{std::random_device{}()};
+      return &generator;
+    }());
+    const Decision decision =
+        Decide(outcome, claim.attempt, item.max_attempts, false, CurrentSettings().retry, random);
+    const bool again = decision.action == Action::kRetry;
+    const bool held = again ? RetryItem(claim, failure, decision.delay_ms) : FailItem(claim, failure);
+    if (held) status = again ? "SCHEDULED" : "FAILED";
+    return Datum{0};
+  });
+  (void)done;
+  if (status == nullptr) PG_RETURN_NULL();
+  PG_RETURN_TEXT_P(cstring_to_text(status));
+}
+
+PGDLLEXPORT Datum product_optimizer_release_item(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_release_item);
+Datum product_optimizer_release_item(PG_FUNCTION_ARGS) {
+  const ClaimRef claim = ClaimArguments(fcinfo);
+  return WithSpi([&]() -> Datum { return BoolGetDatum(HeldOrKnown(ReleaseItem(claim), claim.id)); });
+}
+
+}  // extern "C"

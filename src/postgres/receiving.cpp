@@ -1,0 +1,218 @@
+#include "postgres/receiving.h"
+
+#include <algorithm>
+#include <ctime>
+
+#include "core/text.h"
+#include "openai/reply.h"
+#include "postgres/clock.h"
+#include "postgres/spi.h"
+#include "postgres/transaction.h"
+#include "postgres/upkeep.h"
+
+namespace product_optimizer {
+
+namespace {
+
+constexpr std::size_t kSettledAtOnce = 100;
+constexpr std::uint64_t kFirstRewriteNs = 200 * kNsPerMs;
+constexpr std::uint64_t kLongestRewriteNs = 30'000 * kNsPerMs;
+constexpr std::uint64_t kFirstProbeNs = 5'000 * kNsPerMs;
+constexpr std::uint64_t kLongestProbeNs = 300'000 * kNsPerMs;
+
+/* The wait doubles from first up to longest. */
+std::uint64_t Doubling(std::uint64_t first, std::uint64_t longest, int times) {
+  return times >= 16 ? longest : std::min(longest, first << times);
+}
+
+Outcome ReadCompletion(const Worker& worker, const HttpCompletion& completion) {
+  if (!completion.error_code.empty()) return ReadTransportFailure(completion.error_code, completion.error);
+  return ReadReply(worker.settings.request.api, {completion.status, completion.headers, completion.body,
+                                                 static_cast<std::int64_t>(std::time(nullptr))});
+}
+
+void CorrectBuckets(Worker& worker, const InFlight& sent, const HttpCompletion& completion,
+                    const Outcome& outcome) {
+  if (!completion.sent) {
+    RefundShared(sent.bucket, 1, sent.reserved_tokens);
+    return;
+  }
+  ModelExperience& experience = worker.models[sent.bucket.model];
+  if (outcome.prompt_tokens)
+    experience.prompt_factor.Learn(sent.estimated_prompt_tokens, *outcome.prompt_tokens);
+  if (outcome.completion_tokens) experience.completion_tokens.Learn(*outcome.completion_tokens);
+  if (worker.settings.token_accounting == TokenAccounting::kUsed && outcome.prompt_tokens &&
+      outcome.completion_tokens)
+    SettleSharedTokens(sent.bucket, sent.reserved_tokens,
+                       static_cast<std::int64_t>(*outcome.prompt_tokens) + *outcome.completion_tokens);
+}
+
+void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
+  const bool news = worker.block.reason.empty();
+  /* Answers of the same burst do not make the next probe come later. */
+  if (news || worker.in_flight.empty()) {
+    worker.block.probe_at_ns = now_ns + Doubling(kFirstProbeNs, kLongestProbeNs, worker.block.probes);
+    worker.block.probes++;
+  }
+  worker.block.reason = outcome.error;
+  if (news)
+    WarnLine("the queue is blocked: " + outcome.error,
+             "It goes on by itself when a probe succeeds, and probes at once after a reload.");
+}
+
+void Unblock(Worker& worker) {
+  if (worker.block.reason.empty()) return;
+  worker.block = Block{};
+  LogLine("the queue goes on");
+}
+
+/* Counts what was written, or that the claim had been lost. */
+void Count(Counters& counted, const Settlement& settlement, bool held) {
+  if (!held) {
+    counted.late_results_rejected++;
+    return;
+  }
+  switch (settlement.decision.action) {
+    case Action::kComplete:
+      counted.items_done++;
+      break;
+    case Action::kFail:
+      counted.items_failed++;
+      break;
+    case Action::kRetry:
+      counted.retries++;
+      break;
+    case Action::kRelease:
+      break;
+  }
+}
+
+bool Write(const Settlement& settlement) {
+  const Outcome& outcome = settlement.outcome;
+  const ClaimRef& claim = settlement.held.claim;
+  switch (settlement.decision.action) {
+    case Action::kComplete: {
+      const Datum result = Call([&] { return JsonbDatum(outcome.result); });
+      return CompleteItem(claim, {result, outcome.model, outcome.prompt_tokens, outcome.completion_tokens});
+    }
+    case Action::kRetry:
+      return RetryItem(claim, {outcome.error, outcome.error_code}, settlement.decision.delay_ms);
+    case Action::kRelease:
+      return ReleaseItem(claim);
+    case Action::kFail:
+      break;
+  }
+  return FailItem(claim, {outcome.error, outcome.error_code});
+}
+
+/* One transaction for the given settlements; true when they are written and counted. */
+bool WriteTogether(Worker& worker, const std::vector<Settlement*>& batch, TransactionFailure* failure) {
+  Counters counted{};
+  const WorkResult done = RunTransaction(failure, [&] {
+    for (const Settlement* settlement : batch) Count(counted, *settlement, Write(*settlement));
+  });
+  if (done == WorkResult::kFailed) return false;
+  if (done == WorkResult::kNoExtension)
+    counted.late_results_rejected += static_cast<std::int64_t>(batch.size());
+  worker.counted.items_done += counted.items_done;
+  worker.counted.items_failed += counted.items_failed;
+  worker.counted.retries += counted.retries;
+  worker.counted.late_results_rejected += counted.late_results_rejected;
+  for (Settlement* settlement : batch) {
+    if (settlement->decision.action == Action::kRetry) {
+      const std::uint64_t due =
+          NowNs() + static_cast<std::uint64_t>(settlement->decision.delay_ms) * kNsPerMs;
+      worker.due_at_ns = std::min(worker.due_at_ns, due);
+    }
+    if (settlement->decision.action == Action::kRelease) worker.maybe_work = true;
+    settlement->written = true;
+  }
+  return true;
+}
+
+/* An answer that the table will never take ends its item; any other trouble is tried again. */
+void KeepForLater(Settlement& settlement, const TransactionFailure& failure, std::uint64_t now_ns) {
+  const bool data_exception = ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_DATA_EXCEPTION;
+  if (data_exception && settlement.decision.action == Action::kComplete) {
+    settlement.decision.action = Action::kFail;
+    settlement.outcome.error = OneLine("the answer cannot be stored: " + failure.message, 900);
+    settlement.outcome.error_code = "unstorable_answer";
+    return;
+  }
+  settlement.not_before_ns = now_ns + Doubling(kFirstRewriteNs, kLongestRewriteNs, settlement.failed_writes);
+  settlement.failed_writes++;
+  if (settlement.failed_writes == 1)
+    WarnLine("cannot write the outcome of item " + std::to_string(settlement.held.claim.id) + ": " +
+                 OneLine(failure.message, 400),
+             "It is kept in memory and tried again.");
+}
+
+}  // namespace
+
+void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const BucketRef& bucket,
+              std::uint64_t now_ns) {
+  const double random = std::uniform_real_distribution<double>(0, 1)(worker.random);
+  const Decision decision = Decide(outcome, held.claim.attempt, held.max_attempts, held.was_truncated,
+                                   worker.settings.retry, random);
+  if (outcome.kind == OutcomeKind::kHoldOff) worker.counted.rate_limited++;
+  if (decision.hold_off_ms > 0)
+    HoldOffShared(bucket, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs, outcome.slow_down);
+  if (decision.block_queue) BlockQueue(worker, outcome, now_ns);
+  if (outcome.kind == OutcomeKind::kDone) Unblock(worker);
+  worker.to_settle.push_back({held, std::move(outcome), decision});
+}
+
+void Receive(Worker& worker, std::uint64_t now_ns) {
+  for (HttpCompletion& completion : worker.http.Drive()) {
+    const auto found = worker.in_flight.find(completion.id);
+    const InFlight sent = std::move(found->second);
+    worker.in_flight.erase(found);
+    Outcome outcome = ReadCompletion(worker, completion);
+    /* A job that names a model nobody has is that job's fault, and must not stop the others. */
+    if (outcome.kind == OutcomeKind::kBlock && outcome.error_code == "model_not_found" &&
+        sent.job_chose_model)
+      outcome.kind = OutcomeKind::kFail;
+    CorrectBuckets(worker, sent, completion, outcome);
+    worker.counted.prompt_tokens += outcome.prompt_tokens.value_or(0);
+    worker.counted.completion_tokens += outcome.completion_tokens.value_or(0);
+    if (completion.error_code.empty())
+      worker.latencies_ms.push_back(static_cast<std::uint64_t>(completion.seconds * 1000));
+    Conclude(worker, sent.held, std::move(outcome), sent.bucket, now_ns);
+  }
+}
+
+void Settle(Worker& worker, std::uint64_t now_ns) {
+  std::vector<Settlement*> batch;
+  for (Settlement& settlement : worker.to_settle) {
+    if (settlement.not_before_ns > now_ns) continue;
+    batch.push_back(&settlement);
+    if (batch.size() == kSettledAtOnce) break;
+  }
+  if (batch.empty()) return;
+  TransactionFailure failure;
+  if (!WriteTogether(worker, batch, &failure)) {
+    /* One row must not take the others with it. */
+    for (Settlement* settlement : batch)
+      if (batch.size() == 1 || !WriteTogether(worker, {settlement}, &failure))
+        KeepForLater(*settlement, failure, now_ns);
+  }
+  worker.to_settle.erase(std::remove_if(worker.to_settle.begin(), worker.to_settle.end(),
+                                        [](const Settlement& settlement) { return settlement.written; }),
+                         worker.to_settle.end());
+}
+
+void SettleAtExit(Worker& worker) {
+  std::vector<std::int64_t> answered;
+  for (const Settlement& settlement : worker.to_settle) answered.push_back(settlement.held.claim.id);
+  const std::vector<std::int64_t> locked = ReleaseAllBut(worker.claimed_by, answered);
+  for (const Settlement& settlement : worker.to_settle)
+    if (std::find(locked.begin(), locked.end(), settlement.held.claim.id) != locked.end()) Write(settlement);
+}
+
+std::uint64_t SettleAtNs(const Worker& worker) {
+  std::uint64_t at = kNever;
+  for (const Settlement& settlement : worker.to_settle) at = std::min(at, settlement.not_before_ns);
+  return at;
+}
+
+}  // namespace product_optimizer

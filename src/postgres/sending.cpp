@@ -1,0 +1,135 @@
+#include "postgres/sending.h"
+
+#include <algorithm>
+
+#include "core/text.h"
+#include "postgres/clock.h"
+#include "postgres/preparation.h"
+#include "postgres/transaction.h"
+#include "postgres/upkeep.h"
+
+namespace product_optimizer {
+
+namespace {
+
+/* How many answers may wait to be written before nothing more is asked for. */
+constexpr std::size_t kMostUnwritten = 2000;
+constexpr std::int64_t kPromotedAtOnce = 1000;
+constexpr std::uint64_t kRetryClaimNs = 1'000'000'000;
+/* A claim outlives its request by this much; while its worker lives, nobody else takes it anyway. */
+constexpr std::int64_t kLeaseMarginMs = 60'000;
+
+/* How many items to ask for; 0 with worker.throttle set when the limiter lets nothing through. */
+std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
+  const auto busy = static_cast<std::int64_t>(worker.in_flight.size() + worker.to_settle.size());
+  std::int64_t room = std::min(worker.settings.max_in_flight - busy, worker.settings.claim_batch_size);
+  if (room <= 0) return 0;
+  if (!worker.block.reason.empty()) {
+    /* One request at a time finds out whether the queue has healed. */
+    return busy > 0 || now_ns < worker.block.probe_at_ns ? 0 : 1;
+  }
+  std::int64_t permits = 0;
+  std::uint64_t wait_ns = kNever;
+  worker.models[worker.settings.request.model];
+  for (const auto& [model, experience] : worker.models) {
+    const Room of_model = SharedRoom(BucketOfModel(worker, model));
+    permits = std::max(permits, std::min(of_model.requests, experience.FitInto(of_model.tokens)));
+    if (of_model.next.wait_ns < wait_ns) {
+      wait_ns = of_model.next.wait_ns;
+      worker.throttle = std::string(GateName(of_model.next.gate)) + " of " + model;
+    }
+  }
+  if (permits > 0) {
+    worker.throttle.clear();
+  } else {
+    worker.claim_at_ns = SaturatingAdd(now_ns, wait_ns);
+  }
+  return std::min(room, permits);
+}
+
+/* SCHEDULED items whose time has come get into line. */
+void PromoteDue(Worker& worker, std::uint64_t now_ns) {
+  if (now_ns < worker.due_at_ns) return;
+  const std::int64_t promoted = PromoteDueItems(kPromotedAtOnce);
+  const std::optional<std::int64_t> next = promoted == kPromotedAtOnce ? 0 : NextDueMs();
+  worker.due_at_ns = next ? now_ns + static_cast<std::uint64_t>(*next) * kNsPerMs : kNever;
+  if (promoted > 0) worker.maybe_work = true;
+}
+
+/* Of one transaction for the claim or before it: says once what went wrong, and waits a second. */
+void ExplainFailure(Worker& worker, WorkResult done, const TransactionFailure& failure,
+                    std::uint64_t now_ns) {
+  worker.claim_at_ns = now_ns + kRetryClaimNs;
+  if (done != WorkResult::kFailed || failure.message == worker.last_failure) return;
+  worker.last_failure = failure.message;
+  WarnLine("cannot claim: " + OneLine(failure.message, 400), "It is tried again every second.");
+}
+
+/* T1.  Null when it failed or the extension is gone. */
+std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::int64_t how_many,
+                                 std::uint64_t now_ns) {
+  ClaimResult result;
+  TransactionFailure failure;
+  const WorkResult done = RunTransaction(&failure, [&] {
+    /* A claim that a crash forgets is a row that is PENDING again: nothing is lost by not waiting. */
+    Call([] {
+      set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+                        false);
+    });
+    PromoteDue(worker, now_ns);
+    worker.model_limits = ReadModelLimits(worker.settings.limits);
+    const ClaimRequest request{how_many, worker.settings.claim_per_store,
+                               worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by};
+    result = ClaimItems(request, [&](Candidate& candidate) { return preparation.Choose(candidate); });
+    result.rows.clear(); /* they end with the transaction */
+  });
+  if (done == WorkResult::kCommitted) {
+    worker.last_failure.clear();
+    return result;
+  }
+  preparation.GiveBack();
+  ExplainFailure(worker, done, failure, now_ns);
+  return std::nullopt;
+}
+
+/* The items that are due, for other claimers too, when this worker claims nothing. */
+void PromoteAlone(Worker& worker, std::uint64_t now_ns) {
+  if (now_ns < worker.due_at_ns) return;
+  TransactionFailure failure;
+  const WorkResult done = RunTransaction(&failure, [&] { PromoteDue(worker, now_ns); });
+  if (done != WorkResult::kCommitted) {
+    worker.due_at_ns = now_ns + kRetryClaimNs;
+    ExplainFailure(worker, done, failure, now_ns);
+  }
+}
+
+void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
+  if (worker.paused || worker.to_settle.size() > kMostUnwritten || now_ns < worker.claim_at_ns) return;
+  if (!worker.maybe_work && now_ns < worker.due_at_ns) return;
+  const std::int64_t how_many = HowMany(worker, now_ns);
+  if (how_many <= 0) return;
+
+  Preparation preparation(worker);
+  std::optional<ClaimResult> claimed = Claim(worker, preparation, how_many, now_ns);
+  if (!claimed) return;
+  const auto count = static_cast<std::int64_t>(claimed->items.size());
+  /* A full batch, or one that the limiter cut, means that more may wait. */
+  worker.maybe_work = count >= how_many || claimed->left > 0 || preparation.wait_ns() != kNever;
+  worker.throttle = preparation.throttle();
+  if (preparation.wait_ns() != kNever) worker.claim_at_ns = SaturatingAdd(now_ns, preparation.wait_ns());
+  if (count > 0) {
+    worker.counted.claims++;
+    worker.counted.items_claimed += count;
+    for (const Item& item : claimed->items) worker.log.CountClaim(item.instance_id, now_ns);
+  }
+  preparation.Send(claimed->items, now_ns);
+}
+
+}  // namespace
+
+void ClaimAndSend(Worker& worker, std::uint64_t now_ns) {
+  ClaimWhatCanLeave(worker, now_ns);
+  PromoteAlone(worker, now_ns);
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,93 @@
+#include "postgres/setting_checks.h"
+
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "core/text.h"
+
+namespace product_optimizer {
+
+namespace {
+
+constexpr std::size_t kLongestText = 100'000;
+
+/* The macro behind it calls PostgreSQL and may raise: no object with a destructor may be alive around it. */
+bool Refuse(const char* why) {
+  GUC_check_errdetail("%s", why);
+  return false;
+}
+
+bool IsText(const char* value) {
+  const std::string_view text(value);
+  return text.size() <= kLongestText && IsValidUtf8(text);
+}
+
+bool HasOnlyPrintableAscii(std::string_view text) {
+  for (const char c : text)
+    if (c <= ' ' || c >= '\x7f') return false;
+  return true;
+}
+
+bool IsJsonObject(const char* value) {
+  try {
+    /* Depth first: parsing recurses when it frees. */
+    int depth = 0;
+    for (const char* c = value; *c != '\0'; c++) {
+      if ((*c == '{' || *c == '[') && ++depth > 100) return false;
+    }
+    return nlohmann::json::parse(value, nullptr, false).is_object();
+  } catch (...) {
+    return false;
+  }
+}
+
+/* http or https, a host, no user, no query: the key travels in a header, never in a URL. */
+bool IsBaseUrl(std::string_view url) {
+  std::string_view rest;
+  if (url.rfind("https://", 0) == 0) {
+    rest = url.substr(8);
+  } else if (url.rfind("http://", 0) == 0) {
+    rest = url.substr(7);
+  } else {
+    return false;
+  }
+  return !rest.empty() && rest.front() != '/' && HasOnlyPrintableAscii(rest) &&
+         rest.find_first_of("@?#\\") == std::string_view::npos;
+}
+
+}  // namespace
+
+}  // namespace product_optimizer
+
+using namespace product_optimizer;
+
+bool product_optimizer_check_text(char** value, void**, GucSource) {
+  return IsText(*value) || Refuse("The value must be valid UTF-8 of at most 100000 bytes.");
+}
+
+bool product_optimizer_check_model(char** value, void**, GucSource) {
+  const std::size_t length = std::string_view(*value).size();
+  return (length >= 1 && length <= 200 && HasOnlyPrintableAscii(*value)) ||
+         Refuse("The value must be a model name of 1 to 200 printable ASCII characters without blanks.");
+}
+
+bool product_optimizer_check_api_key(char** value, void**, GucSource) {
+  return HasOnlyPrintableAscii(*value) || Refuse("The value must be printable ASCII without blanks.");
+}
+
+bool product_optimizer_check_base_url(char** value, void**, GucSource) {
+  return IsBaseUrl(*value) || Refuse(
+                                  "The value must be an http or https URL with a host and without user, "
+                                  "query or fragment, such as "
+                                  "https://api.openai.com/v1.");
+}
+
+bool product_optimizer_check_json_object(char** value, void**, GucSource) {
+  return (*value)[0] == '\0' || (IsText(*value) && IsJsonObject(*value)) ||
+         Refuse("The value must be empty or a JSON object of at most 100000 bytes and 100 brackets.");
+}
+
+const char* product_optimizer_show_secret(void) {
+  return "********";
+}

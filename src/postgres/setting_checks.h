@@ -1,0 +1,17 @@
+/*
+ * setting_checks.h
+ *   The check and show hooks of the settings.  They also run in the postmaster: no allocation that is
+ *   kept, no catalog, no exception that leaves.
+ */
+#pragma once
+
+#include "postgres/prelude.h"
+
+extern "C" {
+bool product_optimizer_check_text(char** value, void** extra, GucSource source);
+bool product_optimizer_check_model(char** value, void** extra, GucSource source);
+bool product_optimizer_check_api_key(char** value, void** extra, GucSource source);
+bool product_optimizer_check_base_url(char** value, void** extra, GucSource source);
+bool product_optimizer_check_json_object(char** value, void** extra, GucSource source);
+const char* product_optimizer_show_secret(void);
+}

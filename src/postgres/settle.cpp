@@ -1,0 +1,109 @@
+#include "postgres/settle.h"
+
+#include "postgres/guard.h"
+#include "postgres/settings.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+#define WHERE_CLAIM_HOLDS " WHERE i.id = $1 AND i.attempts = $2 AND i.status = 'RUNNING'"
+
+Statement complete = {
+    "UPDATE job_items i"
+    "   SET status = 'DONE', result = $3, error = NULL, error_code = NULL, model = coalesce($4, i.model),"
+    "       prompt_tokens = $5, completion_tokens = $6, claimed_by = NULL, lease_expires_at = NULL,"
+    "       finished_at = clock_timestamp()" WHERE_CLAIM_HOLDS,
+    6,
+    {INT8OID, INT2OID, JSONBOID, TEXTOID, INT4OID, INT4OID}};
+
+Statement fail = {
+    "UPDATE job_items i"
+    "   SET status = 'FAILED', error = $3, error_code = $4, claimed_by = NULL, lease_expires_at = NULL,"
+    "       finished_at = clock_timestamp()" WHERE_CLAIM_HOLDS,
+    4,
+    {INT8OID, INT2OID, TEXTOID, TEXTOID}};
+
+Statement retry = {
+    "UPDATE job_items i"
+    "   SET status = 'SCHEDULED', run_after = clock_timestamp() + $5, error = $3, error_code = $4, "
+    "claimed_by = NULL,"
+    "       lease_expires_at = NULL" WHERE_CLAIM_HOLDS,
+    5,
+    {INT8OID, INT2OID, TEXTOID, TEXTOID, INTERVALOID}};
+
+/* The attempt is given back by its holder, who is done with it, so the token can be used again. */
+Statement release = {
+    "UPDATE job_items i"
+    "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL, lease_expires_at "
+    "= NULL,"
+    "       run_after = NULL" WHERE_CLAIM_HOLDS,
+    2,
+    {INT8OID, INT2OID}};
+
+#undef WHERE_CLAIM_HOLDS
+
+Statement look_up = {
+    "SELECT i.attempts, coalesce(i.max_attempts, 0)::smallint FROM job_items i WHERE i.id = $1",
+    1,
+    {INT8OID}};
+
+Arguments ArgumentsOf(const ClaimRef& claim) {
+  Arguments arguments;
+  arguments.Set(0, Int64GetDatum(claim.id));
+  arguments.Set(1, Int16GetDatum(claim.attempt));
+  return arguments;
+}
+
+void SetFailure(Arguments& arguments, const Failure& failure) {
+  arguments.Set(2, TextDatum(failure.error));
+  if (!failure.error_code.empty()) arguments.Set(3, TextDatum(failure.error_code));
+}
+
+}  // namespace
+
+bool CompleteItem(const ClaimRef& claim, const Completion& completion) {
+  return Call([&] {
+    Arguments arguments = ArgumentsOf(claim);
+    arguments.Set(2, completion.result);
+    if (!completion.model.empty()) arguments.Set(3, TextDatum(completion.model));
+    if (completion.prompt_tokens) arguments.Set(4, Int32GetDatum(*completion.prompt_tokens));
+    if (completion.completion_tokens) arguments.Set(5, Int32GetDatum(*completion.completion_tokens));
+    return Execute(complete, arguments) > 0;
+  });
+}
+
+bool FailItem(const ClaimRef& claim, const Failure& failure) {
+  return Call([&] {
+    Arguments arguments = ArgumentsOf(claim);
+    SetFailure(arguments, failure);
+    return Execute(fail, arguments) > 0;
+  });
+}
+
+bool RetryItem(const ClaimRef& claim, const Failure& failure, std::int64_t delay_ms) {
+  return Call([&] {
+    Arguments arguments = ArgumentsOf(claim);
+    SetFailure(arguments, failure);
+    arguments.Set(4, IntervalDatum(delay_ms));
+    return Execute(retry, arguments) > 0;
+  });
+}
+
+bool ReleaseItem(const ClaimRef& claim) {
+  return Call([&] { return Execute(release, ArgumentsOf(claim)) > 0; });
+}
+
+ItemState LookUpItem(std::int64_t id) {
+  return Call([&] {
+    Arguments arguments;
+    arguments.Set(0, Int64GetDatum(id));
+    if (Execute(look_up, arguments) == 0) return ItemState{false, 0, 0};
+    const std::int16_t own = Int16Column(0, 2);
+    return ItemState{true, Int16Column(0, 1),
+                     own != 0 ? own : static_cast<std::int16_t>(DefaultMaxAttempts())};
+  });
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,67 @@
+/*
+ * shared_limiter.h
+ *   The buckets of core/limiter.h in shared memory: one per model for the whole cluster, and one per
+ *   store that has a limit of its own.
+ *
+ *   Locking: one lock over all buckets, held for arithmetic and a hash look-up only, never across
+ *   anything that can raise.  So a request and its store's limit are one decision.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/limiter.h"
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+/* The limits of the model, and of the store where it has its own. */
+struct BucketRef {
+  std::string model;
+  Limits limits;
+  std::string instance_id; /* empty: no limit of its own */
+  Limits store_limits;     /* 0 in a dimension: not limited there */
+};
+
+/* From the shared memory hooks only. */
+Size SharedLimiterSize();
+void StartSharedLimiter(LWLock* lock);
+
+struct SharedVerdict {
+  Verdict verdict;
+  bool by_store; /* it is the store's own limit that stands in the way, not the model's */
+};
+
+/* Takes both or nothing, from all buckets or none.  A bucket's first use starts it empty. */
+SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+
+/* What was taken and never sent. */
+void RefundShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+
+/* What was taken leaves now. */
+void RestampShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+
+void SettleSharedTokens(const BucketRef& ref, std::int64_t reserved, std::int64_t used);
+
+void HoldOffShared(const BucketRef& ref, std::uint64_t wait_ns, bool slow_down);
+
+/* How many requests and tokens of this model could leave now, and when not one can: how long until the next.
+ */
+struct Room {
+  std::int64_t requests;
+  std::int64_t tokens;
+  Verdict next;
+};
+Room SharedRoom(const BucketRef& ref);
+
+struct BucketReport {
+  std::string model;
+  Bucket bucket;
+};
+
+/* A copy of every model's bucket. */
+std::vector<BucketReport> ReportBuckets();
+
+}  // namespace product_optimizer

@@ -1,0 +1,125 @@
+/*
+ * shared_state.h
+ *   What all processes of the cluster share: the worker slots (a database, its worker, its counters),
+ *   the launcher's inbox, and the locks.  The buckets are in shared_limiter.h.
+ *
+ *   Locking: SharedState::lock guards who owns which slot and the inbox.  WorkerSlot::lock guards the
+ *   rest of a slot: its worker writes, anybody reads.  Neither is held across a call that can raise,
+ *   and never both.  Everything here may be lost in a crash: it is rebuilt from the tables, or counts
+ *   anew.
+ */
+#pragma once
+
+#include <cstdint>
+
+#include "core/fair_rotation.h"
+#include "core/latency_histogram.h"
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+enum class WorkerState : int { kStopped, kIdle, kRunning, kThrottled, kPaused, kBlocked };
+
+const char* WorkerStateName(WorkerState state);
+
+struct Counters {
+  std::int64_t claims; /* claim transactions that claimed something */
+  std::int64_t items_claimed;
+  std::int64_t items_done;
+  std::int64_t items_failed;
+  std::int64_t retries;      /* to SCHEDULED after a failure */
+  std::int64_t rate_limited; /* 429s received */
+  std::int64_t orphans_rescued;
+  std::int64_t late_results_rejected;
+  std::int64_t prompt_tokens;
+  std::int64_t completion_tokens;
+};
+
+constexpr int kLongestInstanceBytes = 255 * 4;
+
+/* Where the fair rotation of a database stands. */
+struct Rotation {
+  char served_last[kLongestInstanceBytes + 1];
+  CreditTable credits;
+};
+
+struct WorkerSlot {
+  /* Guarded by SharedState::lock. */
+  Oid database;   /* InvalidOid: never used */
+  int pid;        /* 0: no worker */
+  int proc_index; /* of its PGPROC, while pid is not 0 */
+
+  /* Set by anybody, cleared by the worker. */
+  pg_atomic_uint32 wake;    /* look for work */
+  pg_atomic_uint32 control; /* pause, resume or the extension itself changed */
+
+  LWLock* lock; /* guards what follows */
+  WorkerState state;
+  char reason[256];
+  char last_error[512];
+  int in_flight;
+  int connections_open;
+  int connections_idle;
+  TimestampTz started_at;
+  TimestampTz stats_since;
+  Counters counters;
+  LatencyHistogram latency;
+  Rotation rotation;
+};
+
+constexpr int kInboxSize = 64;
+
+/* What a started worker found, for the launcher. */
+enum class StartOutcome : int { kPending, kRunning, kNoExtension, kNoSlot };
+
+struct SharedState {
+  LWLock* lock; /* guards what follows and the owner fields of the slots */
+  int launcher_pid;
+  int launcher_proc_index;
+  Oid inbox[kInboxSize]; /* databases to look at again */
+  int inbox_count;       /* kInboxSize + 1: too many to name, look at all */
+  Oid start_database;    /* the worker the launcher is starting */
+  StartOutcome start_outcome;
+  Oid hold_database; /* not to be started before hold_until: somebody needs it without connections */
+  TimestampTz hold_until;
+  int slot_count;
+  WorkerSlot slots[FLEXIBLE_ARRAY_MEMBER];
+};
+
+/* From _PG_init: asks for the memory and the locks. */
+void ReserveSharedState();
+
+/* Null when the library was not preloaded. */
+SharedState* Shared();
+
+/* A lock that is held for a scope; released by PostgreSQL itself when an ERROR jumps over it. */
+class LockScope {
+ public:
+  explicit LockScope(LWLock* lock, LWLockMode mode = LW_EXCLUSIVE) : lock_(lock) {
+    LWLockAcquire(lock_, mode);
+  }
+  ~LockScope() { LWLockRelease(lock_); }
+  LockScope(const LockScope&) = delete;
+  LockScope& operator=(const LockScope&) = delete;
+
+ private:
+  LWLock* lock_;
+};
+
+/* The slot of a database, with or without a worker; null when it has none. */
+WorkerSlot* FindSlot(Oid database);
+
+/* Tells the worker of this database to look for work (and for a changed control); nothing when it has none.
+ */
+void WakeWorker(Oid database, bool control_changed);
+
+/* Tells the launcher to look at a database again. */
+void TellLauncher(Oid database);
+
+/* For before_shmem_exit of a worker: the slot has no worker any more. */
+void VacateSlot(WorkerSlot* slot);
+
+/* The slot for this worker, taken; null when another live worker has it or none is free (then *full). */
+WorkerSlot* OccupySlot(Oid database, bool* full);
+
+}  // namespace product_optimizer

@@ -1,0 +1,83 @@
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+std::uint64_t Execute(Statement& statement, const Arguments& arguments) {
+  if (statement.plan == nullptr) {
+    SPIPlanPtr const plan = SPI_prepare_cursor(statement.sql, statement.argument_count,
+                                               statement.argument_types, CURSOR_OPT_GENERIC_PLAN);
+    if (plan == nullptr) elog(ERROR, "cannot prepare a statement: %s", SPI_result_code_string(SPI_result));
+    SPI_keepplan(plan);
+    statement.plan = plan;
+  }
+  const int code =
+      SPI_execute_plan(statement.plan, const_cast<Datum*>(arguments.values), arguments.nulls, false, 0);
+  if (code < 0) elog(ERROR, "cannot execute a statement: %s", SPI_result_code_string(code));
+  return SPI_processed;
+}
+
+Datum Column(std::uint64_t row, int column, bool* is_null) {
+  return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+}
+
+bool BoolColumn(std::uint64_t row, int column) {
+  bool is_null;
+  const Datum value = Column(row, column, &is_null);
+  return !is_null && DatumGetBool(value);
+}
+
+std::int64_t Int64Column(std::uint64_t row, int column) {
+  bool is_null;
+  const Datum value = Column(row, column, &is_null);
+  return is_null ? 0 : DatumGetInt64(value);
+}
+
+std::int32_t Int32Column(std::uint64_t row, int column) {
+  bool is_null;
+  const Datum value = Column(row, column, &is_null);
+  return is_null ? 0 : DatumGetInt32(value);
+}
+
+std::int16_t Int16Column(std::uint64_t row, int column) {
+  bool is_null;
+  const Datum value = Column(row, column, &is_null);
+  return is_null ? static_cast<std::int16_t>(0) : DatumGetInt16(value);
+}
+
+bool TextColumn(std::uint64_t row, int column, std::string& value) {
+  value.clear();
+  bool is_null;
+  const Datum datum = Column(row, column, &is_null);
+  if (is_null) return false;
+  const text* const stored = DatumGetTextPP(datum);
+  const int length = VARSIZE_ANY_EXHDR(stored);
+  const char* const converted = pg_server_to_any(VARDATA_ANY(stored), length, PG_UTF8);
+  if (converted == VARDATA_ANY(stored)) {
+    value.assign(converted, static_cast<std::size_t>(length));
+  } else {
+    value.assign(converted);
+  }
+  return true;
+}
+
+Datum TextDatum(std::string_view utf8) {
+  const char* const converted = pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
+  return PointerGetDatum(converted == utf8.data()
+                             ? cstring_to_text_with_len(converted, static_cast<int>(utf8.size()))
+                             : cstring_to_text(converted));
+}
+
+Datum JsonbDatum(std::string_view utf8) {
+  /* A C string in the database's encoding is what jsonb_in reads. */
+  char* const copy = pnstrdup(utf8.data(), utf8.size());
+  return DirectFunctionCall1(jsonb_in,
+                             CStringGetDatum(pg_any_to_server(copy, static_cast<int>(utf8.size()), PG_UTF8)));
+}
+
+Datum IntervalDatum(std::int64_t milliseconds) {
+  auto* const interval = static_cast<Interval*>(palloc0(sizeof(Interval)));
+  interval->time = milliseconds * 1000;
+  return IntervalPGetDatum(interval);
+}
+
+}  // namespace product_optimizer

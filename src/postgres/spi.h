@@ -1,0 +1,60 @@
+/*
+ * spi.h
+ *   Prepared statements over SPI and values across the border.  All of it raises: call it inside Call().
+ */
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+constexpr int kMostArguments = 10;
+
+/*
+ * One statement, planned at its first use and kept for the life of the process.  Names in it resolve by
+ * search_path, which whoever runs it has pinned to the extension's schema.
+ */
+struct Statement {
+  const char* sql;
+  int argument_count = 0;
+  Oid argument_types[kMostArguments] = {};
+  SPIPlanPtr plan = nullptr;
+};
+
+/* The arguments of one execution; null until set. */
+struct Arguments {
+  Datum values[kMostArguments] = {};
+  char nulls[kMostArguments + 1] = {'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', 'n', '\0'};
+
+  void Set(int index, Datum value) {
+    values[index] = value;
+    nulls[index] = ' ';
+  }
+};
+
+/* Runs it with a fresh snapshot; returns SPI_processed.  An SPI failure raises. */
+std::uint64_t Execute(Statement& statement, const Arguments& arguments);
+
+/* Column (from 1) of a row of SPI_tuptable. */
+Datum Column(std::uint64_t row, int column, bool* is_null);
+bool BoolColumn(std::uint64_t row, int column);          /* null reads as false */
+std::int64_t Int64Column(std::uint64_t row, int column); /* null reads as 0; the column is a bigint */
+std::int32_t Int32Column(std::uint64_t row, int column);
+std::int16_t Int16Column(std::uint64_t row, int column);
+
+/* A text column in UTF-8, into a string that lives above the guard; false and "" when null. */
+bool TextColumn(std::uint64_t row, int column, std::string& value);
+
+/* UTF-8 text as a text datum in the database's encoding; raises 22P05 when it has no such character. */
+Datum TextDatum(std::string_view utf8);
+
+/* UTF-8 JSON text as a jsonb datum; raises when jsonb cannot hold it. */
+Datum JsonbDatum(std::string_view utf8);
+
+/* Milliseconds as an interval datum. */
+Datum IntervalDatum(std::int64_t milliseconds);
+
+}  // namespace product_optimizer

@@ -1,0 +1,74 @@
+#include "postgres/transaction.h"
+
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+Oid worker_user = InvalidOid;
+int worker_security_context = 0;
+MemoryContext outside = nullptr; /* where the worker is between transactions */
+
+Statement find_extension = {
+    "SELECT n.nspname::pg_catalog.text, c.relowner"
+    "  FROM pg_catalog.pg_extension e"
+    "  JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
+    "  JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid"
+    "                            AND c.relname OPERATOR(pg_catalog.=) 'job_items'"
+    " WHERE e.extname OPERATOR(pg_catalog.=) 'product_optimizer'"};
+
+/* The schema may have been renamed since the last transaction. */
+void PinSearchPath(const char* schema) {
+  const char* const path = psprintf("%s, pg_temp", quote_identifier(schema));
+  if (strcmp(path, GetConfigOption("search_path", false, false)) != 0)
+    SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
+}
+
+}  // namespace
+
+bool BeginWork() {
+  outside = CurrentMemoryContext;
+  return Call([] {
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    SPI_connect();
+    if (Execute(find_extension, Arguments{}) == 0) return false;
+    bool is_null;
+    PinSearchPath(TextDatumGetCString(Column(0, 1, &is_null)));
+    GetUserIdAndSecContext(&worker_user, &worker_security_context);
+    SetUserIdAndSecContext(DatumGetObjectId(Column(0, 2, &is_null)), worker_security_context |
+                                                                         SECURITY_LOCAL_USERID_CHANGE |
+                                                                         SECURITY_RESTRICTED_OPERATION);
+    return true;
+  });
+}
+
+void EndWork() {
+  Call([] {
+    SPI_finish();
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    MemoryContextSwitchTo(outside);
+    /* Only now: deferred triggers ran inside the commit. */
+    if (OidIsValid(worker_user)) SetUserIdAndSecContext(worker_user, worker_security_context);
+    pgstat_report_stat(false);
+    pgstat_report_activity(STATE_IDLE, nullptr);
+  });
+}
+
+TransactionFailure AbortWork(const PgError& error) {
+  const ErrorData* const data = error.data();
+  TransactionFailure failure{data->sqlerrcode, error.what()};
+  if (data->detail != nullptr) failure.message.append(" (").append(data->detail).append(")");
+  Call([] {
+    AbortCurrentTransaction(); /* restores the user as well */
+    MemoryContextSwitchTo(outside);
+    pgstat_report_stat(false);
+    pgstat_report_activity(STATE_IDLE, nullptr);
+  });
+  return failure;
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,221 @@
+#include "postgres/upkeep.h"
+
+#include <algorithm>
+
+#include "postgres/guard.h"
+#include "postgres/settings.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+const char kWorkerPrefix[] = "product_optimizer worker ";
+
+namespace {
+
+Statement promote = {
+    "UPDATE job_items i SET status = 'PENDING'"
+    " WHERE i.id = ANY (ARRAY(SELECT d.id FROM job_items d"
+    "                          WHERE d.status = 'SCHEDULED' AND d.run_after <= clock_timestamp()"
+    "                          ORDER BY d.run_after LIMIT $1 FOR UPDATE SKIP LOCKED))"
+    "   AND i.status = 'SCHEDULED'",
+    1,
+    {INT8OID}};
+
+Statement next_due = {
+    "SELECT CASE WHEN i.run_after <= clock_timestamp() THEN 0 ELSE"
+    "       ceil(least(extract(epoch FROM i.run_after - clock_timestamp()), 86400) * 1000)::bigint END"
+    "  FROM job_items i WHERE i.status = 'SCHEDULED' AND i.run_after < 'infinity' ORDER BY i.run_after LIMIT "
+    "1"};
+
+Statement rescue = {
+    "UPDATE job_items i"
+    "   SET status = CASE WHEN i.attempts >= coalesce(i.max_attempts, $3) THEN 'FAILED' ELSE 'PENDING' END,"
+    "       error = 'the claim ended without an answer: ' || coalesce(i.claimed_by, 'its holder') || ' went "
+    "away',"
+    "       error_code = 'claim_lost', claimed_by = NULL, lease_expires_at = NULL, run_after = NULL,"
+    "       finished_at = CASE WHEN i.attempts >= coalesce(i.max_attempts, $3) THEN clock_timestamp() END"
+    " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r"
+    "                          WHERE r.status = 'RUNNING' AND r.claimed_by IS DISTINCT FROM $1"
+    "                            AND (starts_with(r.claimed_by, $2) OR r.lease_expires_at < clock_timestamp()"
+    "                                 OR r.lease_expires_at IS NULL)"
+    "                          FOR UPDATE SKIP LOCKED))"
+    "   AND i.status = 'RUNNING'",
+    3,
+    {TEXTOID, TEXTOID, INT4OID}};
+
+Statement release_all = {
+    "UPDATE job_items i"
+    "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL, lease_expires_at "
+    "= NULL,"
+    "       run_after = NULL"
+    " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r WHERE r.status = 'RUNNING' AND r.claimed_by = $1"
+    "                            AND r.id <> ALL ($2) FOR UPDATE SKIP LOCKED))"
+    "   AND i.status = 'RUNNING'",
+    2,
+    {TEXTOID, INT8ARRAYOID}};
+
+Statement lock_kept = {
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING' FOR UPDATE SKIP LOCKED",
+    1,
+    {INT8ARRAYOID}};
+
+/*
+ * A row of this home: the queue was created or resumed here; any other row beside it came with a
+ * restore.  No row of this home: the database was moved as a whole, either by pg_upgrade (which keeps
+ * the database's OID) or as a template (which must not do the same work twice).
+ */
+Statement read_home = {
+    "SELECT coalesce(bool_or(h.paused), false),"
+    "       coalesce(string_agg(h.pause_reason, '; ') FILTER (WHERE h.paused), ''),"
+    "       coalesce(bool_or(h.system_identifier = $1 AND h.database_oid = $2), false),"
+    "       coalesce(bool_or(h.system_identifier <> $1 OR h.database_oid <> $2), false),"
+    "       coalesce(bool_or(h.database_oid = $2), false),"
+    "       EXISTS (SELECT FROM job_items i WHERE i.status = 'PENDING')"
+    "    OR EXISTS (SELECT FROM job_items i WHERE i.status = 'SCHEDULED')"
+    "    OR EXISTS (SELECT FROM job_items i WHERE i.status = 'RUNNING')"
+    "  FROM homes h",
+    2,
+    {INT8OID, OIDOID}};
+
+Statement adopt = {"UPDATE homes SET system_identifier = $1, database_oid = $2", 2, {INT8OID, OIDOID}};
+
+Statement model_limits = {"SELECT r.model, r.requests_per_minute, r.tokens_per_minute FROM rate_limits r"};
+
+constexpr std::int64_t kCountedExactly = 1000;
+
+/* From the newest: the oldest end of the index is where dead entries gather. */
+Statement count_pending = {
+    "SELECT count(*) FROM (SELECT FROM job_items i WHERE i.status = 'PENDING' ORDER BY i.id DESC LIMIT $1) c",
+    1,
+    {INT8OID}};
+Statement count_scheduled = {
+    "SELECT count(*) FROM (SELECT FROM job_items i WHERE i.status = 'SCHEDULED' ORDER BY i.run_after DESC "
+    "LIMIT $1) c",
+    1,
+    {INT8OID}};
+
+/* The planner's own estimate of an index's entries. */
+double EstimateEntries(const char* index_name) {
+  const Oid index_oid = RelnameGetRelid(index_name);
+  if (!OidIsValid(index_oid)) return 0;
+  const Relation index = relation_open(index_oid, AccessShareLock);
+  BlockNumber pages = 0;
+  double tuples = 0;
+  double all_visible = 0;
+  estimate_rel_size(index, nullptr, &pages, &tuples, &all_visible);
+  relation_close(index, AccessShareLock);
+  return tuples;
+}
+
+std::int64_t Count(Statement& statement, const char* index_name) {
+  return Call([&] {
+    Arguments arguments;
+    arguments.Set(0, Int64GetDatum(kCountedExactly + 1));
+    Execute(statement, arguments);
+    const std::int64_t counted = Int64Column(0, 1);
+    if (counted <= kCountedExactly) return counted;
+    return std::max(counted, static_cast<std::int64_t>(EstimateEntries(index_name)));
+  });
+}
+
+}  // namespace
+
+std::int64_t PromoteDueItems(std::int64_t limit) {
+  return Call([&] {
+    Arguments arguments;
+    arguments.Set(0, Int64GetDatum(limit));
+    return static_cast<std::int64_t>(Execute(promote, arguments));
+  });
+}
+
+std::optional<std::int64_t> NextDueMs() {
+  std::int64_t due = -1;
+  Call([&] {
+    if (Execute(next_due, Arguments{}) > 0) due = Int64Column(0, 1);
+  });
+  if (due < 0) return std::nullopt;
+  return due;
+}
+
+std::int64_t RescueOrphans(const std::string& claimed_by) {
+  return Call([&] {
+    Arguments arguments;
+    arguments.Set(0, TextDatum(claimed_by));
+    arguments.Set(1, TextDatum(kWorkerPrefix));
+    arguments.Set(2, Int32GetDatum(DefaultMaxAttempts()));
+    return static_cast<std::int64_t>(Execute(rescue, arguments));
+  });
+}
+
+std::vector<std::int64_t> ReleaseAllBut(const std::string& claimed_by,
+                                        const std::vector<std::int64_t>& keep) {
+  std::vector<std::int64_t> locked;
+  Call([&] {
+    auto* const ids = static_cast<Datum*>(palloc((keep.size() + 1) * sizeof(Datum)));
+    for (std::size_t i = 0; i < keep.size(); i++) ids[i] = Int64GetDatum(keep[i]);
+    const Datum kept = PointerGetDatum(
+        construct_array(ids, static_cast<int>(keep.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
+    Arguments release;
+    release.Set(0, TextDatum(claimed_by));
+    release.Set(1, kept);
+    Execute(release_all, release);
+    Arguments lock;
+    lock.Set(0, kept);
+    const std::uint64_t rows = Execute(lock_kept, lock);
+    for (std::uint64_t row = 0; row < rows; row++) locked.push_back(Int64Column(row, 1));
+  });
+  return locked;
+}
+
+HomeState ReadHome() {
+  HomeState state{false, {}};
+  Call([&] {
+    Arguments arguments;
+    arguments.Set(0, Int64GetDatum(static_cast<std::int64_t>(GetSystemIdentifier())));
+    arguments.Set(1, ObjectIdGetDatum(MyDatabaseId));
+    Execute(read_home, arguments);
+    state.paused = BoolColumn(0, 1);
+    TextColumn(0, 2, state.reason);
+    const bool at_home = BoolColumn(0, 3);
+    const bool has_others = BoolColumn(0, 4);
+    const bool moved_as_a_whole = BoolColumn(0, 5) || !BoolColumn(0, 6);
+    if (at_home && has_others) {
+      state.paused = true;
+      state.reason.assign("restored from a dump: call optimizer_resume() to start");
+    } else if (!at_home && moved_as_a_whole) {
+      Execute(adopt, arguments);
+    } else if (!at_home) {
+      state.paused = true;
+      state.reason.assign("copied from another database: call optimizer_resume() to start");
+    }
+  });
+  return state;
+}
+
+std::map<std::string, Limits> ReadModelLimits(const Limits& defaults) {
+  std::map<std::string, Limits> limits;
+  std::string model;
+  Call([&] {
+    const std::uint64_t rows = Execute(model_limits, Arguments{});
+    for (std::uint64_t row = 0; row < rows; row++) {
+      TextColumn(row, 1, model);
+      Limits& own = limits[model];
+      own = defaults;
+      const std::int32_t requests = Int32Column(row, 2);
+      const std::int32_t tokens = Int32Column(row, 3);
+      if (requests > 0) own.requests_per_minute = requests;
+      if (tokens > 0) own.tokens_per_minute = tokens;
+    }
+    SPI_freetuptable(SPI_tuptable);
+  });
+  return limits;
+}
+
+std::int64_t CountPending() {
+  return Count(count_pending, "idx_job_items_status_id");
+}
+std::int64_t CountScheduled() {
+  return Count(count_scheduled, "idx_job_items_scheduled");
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,72 @@
+/*
+ * wake.cpp
+ *   What a transaction tells the worker, once and only when it commits.  The trigger sets a flag in
+ *   this process and nothing else, so an insert pays next to nothing; the latch is set behind the commit.
+ *
+ *   PREPARE TRANSACTION, logical replication and disabled triggers do not pass here: the worker's poll
+ *   finds what they bring.
+ */
+#include "postgres/guard.h"
+#include "postgres/prelude.h"
+#include "postgres/shared_state.h"
+
+namespace product_optimizer {
+
+namespace {
+
+bool wake_at_commit = false;
+bool control_at_commit = false; /* the extension was created, paused or resumed */
+bool callback_registered = false;
+
+/* The worker knows of its own claims and settlements; of what users' triggers insert then it does not. */
+bool IsOwnUpdate(const TriggerData* trigger) {
+  return MyBgworkerEntry != nullptr && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+         strcmp(MyBgworkerEntry->bgw_function_name, "product_optimizer_worker_main") == 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+static void AtTransactionEnd(XactEvent event, void*) {
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
+  if (event == XACT_EVENT_COMMIT && wake_at_commit) WakeWorker(MyDatabaseId, control_at_commit);
+  if (event == XACT_EVENT_COMMIT && control_at_commit) TellLauncher(MyDatabaseId);
+  wake_at_commit = false;
+  control_at_commit = false;
+}
+
+}  // extern "C"
+
+static void WakeAtCommit(bool control) {
+  wake_at_commit = true;
+  control_at_commit |= control;
+  if (callback_registered) return;
+  RegisterXactCallback(AtTransactionEnd, nullptr);
+  callback_registered = true;
+}
+
+}  // namespace product_optimizer
+
+using namespace product_optimizer;
+
+extern "C" {
+
+PGDLLEXPORT Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_wake_worker);
+Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
+  if (!CALLED_AS_TRIGGER(fcinfo))
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("wake_worker() can only be called as a trigger")));
+  if (!IsOwnUpdate(reinterpret_cast<const TriggerData*>(fcinfo->context))) WakeAtCommit(false);
+  return PointerGetDatum(nullptr);
+}
+
+PGDLLEXPORT Datum product_optimizer_start_worker(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_start_worker);
+Datum product_optimizer_start_worker(PG_FUNCTION_ARGS) {
+  WakeAtCommit(true);
+  PG_RETURN_VOID();
+}
+
+}  // extern "C"

@@ -1,0 +1,227 @@
+/*
+ * worker.cpp
+ *   The worker of one database: its life, its wait, and the order of a turn.
+ *
+ *   Between transactions nothing is open in the database.  Whatever kills the process, the table tells
+ *   the next worker what was in flight; a clean exit hands it back at once.
+ */
+#include "postgres/worker.h"
+
+#include <algorithm>
+#include <sys/resource.h>
+
+#include "core/text.h"
+#include "postgres/clock.h"
+#include "postgres/guard.h"
+#include "postgres/receiving.h"
+#include "postgres/sending.h"
+#include "postgres/transaction.h"
+#include "postgres/upkeep.h"
+#include "postgres/worker_exit.h"
+#include "postgres/worker_report.h"
+#include "postgres/worker_state.h"
+
+namespace product_optimizer {
+
+namespace {
+
+constexpr std::uint64_t kLongestSleepNs = 10'000'000'000;
+
+/* What an administrator's defaults for sessions must not do to this one. */
+void PrepareSession() {
+  const auto set = [](const char* name, const char* value) {
+    SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+  };
+  set("statement_timeout", "0");
+  set("idle_in_transaction_session_timeout", "0");
+  set("lock_timeout", "250ms"); /* a locked table delays its rows, not the requests in flight */
+  set("default_transaction_isolation", "read committed");
+  set("default_transaction_read_only", "off");
+  set("jit", "off");
+  /* The claim's statements have one good plan, whatever the statistics say. */
+  set("enable_seqscan", "off");
+  set("enable_bitmapscan", "off");
+  set("enable_sort", "off");
+}
+
+/* Each request in flight is a descriptor; PostgreSQL's own budget was set before and stays as it was. */
+void RaiseDescriptorLimit(const Settings& settings) {
+  constexpr rlim_t kForPostgres = 1000;
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = static_cast<rlim_t>(settings.max_in_flight) + kForPostgres;
+  if (limit.rlim_cur >= wanted) return;
+  rlimit raised = limit;
+  raised.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limit.rlim_max);
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  if (limit.rlim_cur < wanted)
+    WarnLine("max_in_flight " + std::to_string(settings.max_in_flight) + " needs " + std::to_string(wanted) +
+                 " file descriptors, but the server may open only " + std::to_string(limit.rlim_cur),
+             "Raise the limit (LimitNOFILE) or lower product_optimizer.max_in_flight.");
+}
+
+void TakeSettings(Worker& worker) {
+  worker.settings = CurrentSettings();
+  worker.api_key = LoadApiKey();
+  worker.http.SetOptions(
+      {static_cast<std::size_t>(worker.settings.max_in_flight), worker.settings.allow_plain_http});
+  RaiseDescriptorLimit(worker.settings);
+  worker.claim_at_ns = 0;
+  worker.poll_at_ns = 0;
+  worker.maybe_work = true;
+  worker.block.probe_at_ns = 0;
+  worker.block.probes = 0;
+  if (worker.api_key.key.empty()) {
+    if (worker.block.reason != worker.api_key.problem) WarnLine(worker.api_key.problem, "");
+    worker.block.reason = worker.api_key.problem;
+  } else if (worker.block.no_key) {
+    worker.block = Block{};
+  }
+  worker.block.no_key = worker.api_key.key.empty();
+}
+
+enum class Upkeep { kGoOn, kNoExtension };
+
+/* Reads the home and rescues orphans: at the start, when told, and every rescan_interval. */
+Upkeep LookAround(Worker& worker, std::uint64_t now_ns) {
+  const bool told = pg_atomic_exchange_u32(&worker.slot->control, 0) != 0;
+  if (!told && now_ns < worker.rescan_at_ns) return Upkeep::kGoOn;
+  worker.rescan_at_ns = now_ns + static_cast<std::uint64_t>(worker.settings.rescan_interval_ms) * kNsPerMs;
+  TransactionFailure failure;
+  HomeState home{};
+  std::int64_t rescued = 0;
+  const WorkResult done = RunTransaction(&failure, [&] {
+    home = ReadHome();
+    rescued = RescueOrphans(worker.claimed_by);
+  });
+  if (done == WorkResult::kNoExtension) return Upkeep::kNoExtension;
+  if (done == WorkResult::kFailed) {
+    worker.rescan_at_ns = now_ns + 1'000 * kNsPerMs;
+    if (failure.message != worker.last_failure) {
+      worker.last_failure = failure.message;
+      WarnLine("cannot look for orphans: " + OneLine(failure.message, 400),
+               "It is tried again every second.");
+    }
+    return Upkeep::kGoOn;
+  }
+  worker.paused = home.paused;
+  worker.pause_reason = home.reason;
+  worker.maybe_work = true;
+  worker.due_at_ns = 0;
+  worker.counted.orphans_rescued += rescued;
+  if (rescued > 0)
+    LogLine("put back " + std::to_string(rescued) + (rescued == 1 ? " item" : " items") +
+            " whose claim had ended without an answer");
+  return Upkeep::kGoOn;
+}
+
+/* Something was inserted, changed or is only now worth a look. */
+void NoticeWork(Worker& worker, std::uint64_t now_ns) {
+  const bool woken = pg_atomic_exchange_u32(&worker.slot->wake, 0) != 0;
+  if (!woken && now_ns < worker.poll_at_ns) return;
+  worker.poll_at_ns = now_ns + static_cast<std::uint64_t>(worker.settings.poll_interval_ms) * kNsPerMs;
+  worker.maybe_work = true;
+  worker.due_at_ns = 0;
+  /* What held the others back need not hold the newcomer: another model, another store. */
+  if (woken) worker.claim_at_ns = 0;
+}
+
+/* Until when nothing needs doing, as far as this process can know. */
+std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint64_t now_ns) {
+  std::uint64_t at = now_ns + kLongestSleepNs;
+  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, SettleAtNs(worker), worker.log.FlushAtNs(),
+                 report.NextAtNs(worker)});
+  if (const auto timeout = worker.http.TimeoutMs())
+    at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
+  const bool full = static_cast<std::int64_t>(worker.in_flight.size() + worker.to_settle.size()) >=
+                    worker.settings.max_in_flight;
+  if (worker.paused || full) return at;
+  if (!worker.block.reason.empty())
+    return worker.in_flight.empty() && !worker.block.no_key
+               ? std::min(at, std::max(worker.block.probe_at_ns, now_ns))
+               : at;
+  if (worker.maybe_work) at = std::min(at, worker.claim_at_ns);
+  return std::min(at, std::max(worker.due_at_ns, worker.claim_at_ns));
+}
+
+void Wait(const Worker& worker, std::uint64_t wake_at_ns) {
+  const std::uint64_t now_ns = NowNs();
+  /* Rounded up: a permit that is due in 0.4 ms is not there after 0. */
+  const long timeout_ms =
+      wake_at_ns <= now_ns ? 0 : static_cast<long>((wake_at_ns - now_ns + kNsPerMs - 1) / kNsPerMs);
+  Call([&] {
+    WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+                      worker.http.Descriptor(), timeout_ms, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+  });
+}
+
+bool ReloadSettings() {
+  if (!ConfigReloadPending) return false;
+  ConfigReloadPending = false;
+  Call([] { ProcessConfigFile(PGC_SIGHUP); });
+  return true;
+}
+
+/* Returns when the extension is no longer there. */
+void Run(WorkerSlot* slot) {
+  Worker worker(slot, CurrentSettings());
+  worker.claimed_by = kWorkerPrefix + std::to_string(MyProcPid) + "/" + std::to_string(GetCurrentTimestamp());
+  WorkerReport report(NowNs());
+  HandBackAtExit(&worker);
+  LogLine("worker started, " + HttpLibraryVersion());
+  TakeSettings(worker);
+
+  MemoryContext const loop = Call([] {
+    return AllocSetContextCreate(TopMemoryContext, "product_optimizer loop", ALLOCSET_DEFAULT_SIZES);
+  });
+  for (;;) {
+    MemoryContextSwitchTo(loop);
+    Call([&] { MemoryContextReset(loop); });
+    if (ReloadSettings()) TakeSettings(worker);
+    const std::uint64_t now_ns = NowNs();
+    Receive(worker, now_ns);
+    Settle(worker, now_ns);
+    if (LookAround(worker, now_ns) == Upkeep::kNoExtension) return;
+    NoticeWork(worker, now_ns);
+    ClaimAndSend(worker, now_ns);
+    /* What was just started may already be able to move, and an item that was refused is to be written. */
+    worker.log.FlushClaims(now_ns);
+    report.Publish(worker, now_ns);
+    Wait(worker, WakeAt(worker, report, now_ns));
+  }
+}
+
+}  // namespace
+
+}  // namespace product_optimizer
+
+using namespace product_optimizer;
+
+void product_optimizer_worker_main(Datum database) {
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  pqsignal(SIGTERM, die);
+  BackgroundWorkerUnblockSignals();
+  BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(database), InvalidOid, 0);
+  pgstat_report_appname("product_optimizer worker");
+  PrepareSession();
+
+  Entry([] {
+    TransactionFailure failure;
+    switch (RunTransaction(&failure, [] {})) {
+      case WorkResult::kNoExtension:
+        ReportStart(StartOutcome::kNoExtension);
+        return;
+      case WorkResult::kFailed:
+        Call(
+            [&] { ereport(ERROR, (errmsg("product_optimizer cannot start: %s", failure.message.c_str()))); });
+        return;
+      case WorkResult::kCommitted:
+        break;
+    }
+    WorkerSlot* const slot = TakeSlotUntilExit();
+    if (slot != nullptr) Run(slot);
+  });
+  proc_exit(0);
+}

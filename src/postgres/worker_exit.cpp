@@ -1,0 +1,72 @@
+#include "postgres/worker_exit.h"
+
+#include "postgres/clock.h"
+#include "postgres/guard.h"
+#include "postgres/receiving.h"
+#include "postgres/transaction.h"
+#include "postgres/upkeep.h"
+
+namespace product_optimizer {
+
+namespace {
+
+/* Only a lock that is free right now: at exit no wait can be interrupted. */
+bool TableIsFree() {
+  return Call([] {
+    const Oid table = RelnameGetRelid("job_items");
+    return OidIsValid(table) && ConditionalLockRelationOid(table, RowExclusiveLock);
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+static void GiveBackSlot(int, Datum slot) {
+  VacateSlot(reinterpret_cast<WorkerSlot*>(DatumGetPointer(slot)));
+}
+
+/*
+ * Runs inside proc_exit, where an ERROR becomes FATAL and ends only this callback.  The items go back by
+ * what the table says, not by what this process remembers.
+ */
+static void HandBack(int, Datum argument) {
+  auto* const worker = reinterpret_cast<Worker*>(DatumGetPointer(argument));
+  AbortOutOfAnyTransaction();
+  try {
+    TransactionFailure failure;
+    RunTransaction(&failure, [&] {
+      if (TableIsFree()) SettleAtExit(*worker);
+    });
+  } catch (...) {
+    /* Out of memory at exit: the next worker rescues what is left. */
+  }
+}
+
+}  // extern "C"
+
+void ReportStart(StartOutcome outcome) {
+  SharedState* const shared = Shared();
+  LockScope scope(shared->lock);
+  if (shared->start_database != MyDatabaseId) return;
+  shared->start_outcome = outcome;
+  if (shared->launcher_pid != 0) SetLatch(&ProcGlobal->allProcs[shared->launcher_proc_index].procLatch);
+}
+
+WorkerSlot* TakeSlotUntilExit() {
+  bool full = false;
+  WorkerSlot* const slot = OccupySlot(MyDatabaseId, &full);
+  if (slot == nullptr) {
+    ReportStart(full ? StartOutcome::kNoSlot : StartOutcome::kRunning);
+    return nullptr;
+  }
+  Call([&] { before_shmem_exit(GiveBackSlot, PointerGetDatum(slot)); });
+  ReportStart(StartOutcome::kRunning);
+  return slot;
+}
+
+void HandBackAtExit(Worker* worker) {
+  Call([&] { before_shmem_exit(HandBack, PointerGetDatum(worker)); });
+}
+
+}  // namespace product_optimizer

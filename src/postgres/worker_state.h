@@ -1,0 +1,119 @@
+/*
+ * worker_state.h
+ *   What one worker has in its own memory: requests in flight, answers not yet written, what it waits
+ *   for.  Everything here may vanish with the process: the table says who held what.
+ */
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/outcome.h"
+#include "core/retry_policy.h"
+#include "http/client.h"
+#include "openai/token_estimate.h"
+#include "postgres/api_key.h"
+#include "postgres/settings.h"
+#include "postgres/settle.h"
+#include "postgres/shared_limiter.h"
+#include "postgres/shared_state.h"
+#include "postgres/worker_log.h"
+
+namespace product_optimizer {
+
+/* What a claim needs to be settled, whatever becomes of its request. */
+struct HeldClaim {
+  ClaimRef claim;
+  std::int16_t max_attempts = 0;
+  bool was_truncated = false; /* the attempt before this one was */
+};
+
+struct InFlight {
+  HeldClaim held;
+  BucketRef bucket;
+  std::int64_t reserved_tokens = 0;
+  std::int64_t estimated_prompt_tokens = 0;
+  bool job_chose_model = false;
+};
+
+/* An outcome that is not yet in the table. */
+struct Settlement {
+  HeldClaim held;
+  Outcome outcome;
+  Decision decision;
+  bool written = false;
+  int failed_writes = 0;
+  std::uint64_t not_before_ns = 0;
+};
+
+/* What this model's answers were like so far. */
+struct ModelExperience {
+  TokenFactor prompt_factor;
+  HighWater completion_tokens;
+  double mean_reservation = 0; /* tokens; moving */
+
+  void LearnReservation(std::int64_t tokens) {
+    const double now = static_cast<double>(tokens);
+    mean_reservation = mean_reservation == 0 ? now : mean_reservation + (now - mean_reservation) * 0.1;
+  }
+
+  /* How many requests like those so far would fit: at least one, for only a try can tell. */
+  std::int64_t FitInto(std::int64_t tokens) const {
+    if (mean_reservation < 1) return INT64_MAX;
+    return std::max<std::int64_t>(1,
+                                  static_cast<std::int64_t>(static_cast<double>(tokens) / mean_reservation));
+  }
+};
+
+/* The queue is blocked while nothing can succeed until a person acts. */
+struct Block {
+  std::string reason; /* empty: not blocked */
+  std::uint64_t probe_at_ns = 0;
+  int probes = 0;
+  bool no_key = false; /* there is nothing to probe with */
+};
+
+struct Worker {
+  explicit Worker(WorkerSlot* slot_, const Settings& settings_)
+      : slot(slot_),
+        settings(settings_),
+        http({static_cast<std::size_t>(settings_.max_in_flight), settings_.allow_plain_http}) {}
+
+  WorkerSlot* slot;
+  std::string claimed_by;
+  Settings settings;
+  ApiKey api_key;
+  HttpClient http;
+  std::mt19937_64 random{std::random_device{}()};
+
+  std::unordered_map<std::uint64_t, InFlight> in_flight; /* by request id */
+  std::uint64_t next_request = 1;
+  std::vector<Settlement> to_settle;
+
+  std::map<std::string, Limits> model_limits;    /* the rows of rate_limits */
+  std::map<std::string, ModelExperience> models; /* every model asked for so far */
+
+  bool paused = false;
+  std::string pause_reason;
+  Block block;
+
+  bool maybe_work = true;        /* something may be PENDING that no claim has looked for */
+  std::string throttle;          /* what the limiter said last; empty: open */
+  std::uint64_t claim_at_ns = 0; /* not before, after the limiter said no */
+  std::uint64_t due_at_ns = 0;   /* when the next SCHEDULED item is due; kNever: there is none */
+  std::uint64_t poll_at_ns = 0;
+  std::uint64_t rescan_at_ns = 0;
+  std::string last_failure; /* of a transaction, so that it is logged once */
+
+  Counters counted{};                      /* since the last publication */
+  std::vector<std::uint64_t> latencies_ms; /* of whole replies, since the last publication */
+  WorkerLog log;
+};
+
+}  // namespace product_optimizer

@@ -1,0 +1,27 @@
+-- limits.sql: the shared token bucket, for other code in the database and for external workers.
+
+CREATE FUNCTION try_acquire(tokens int, model text DEFAULT NULL, requests int DEFAULT 1,
+                            OUT granted boolean, OUT retry_after interval)
+LANGUAGE C VOLATILE
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_try_acquire';
+COMMENT ON FUNCTION try_acquire(int, text, int) IS
+'Takes requests (0 or more) and tokens (0 or more) from the bucket of a model (NULL: the setting''s) that all databases of the cluster share, both or none. retry_after is zero when granted, else exactly how long until the same call can be granted. Raises 22004 for NULL, 22023 for a negative number or for more than the bucket can ever hold.';
+
+CREATE FUNCTION settle_tokens(reserved int, used int, model text DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_settle_tokens';
+COMMENT ON FUNCTION settle_tokens(int, int, text) IS
+'Replaces tokens reserved by try_acquire with those really used (each 0 or more): the rest goes back, an excess is charged. Raises 22004 for NULL, 22023 for a negative number.';
+
+CREATE FUNCTION optimizer_rate_limits(
+  OUT model text, OUT requests_per_minute int, OUT requests_last_minute bigint, OUT requests_available bigint,
+  OUT tokens_per_minute int, OUT tokens_last_minute bigint, OUT tokens_available bigint,
+  OUT effective_share double precision, OUT throttled_until timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 4
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_rate_limits';
+COMMENT ON FUNCTION optimizer_rate_limits() IS
+'A row per model whose bucket was used since the server started: its limits, what was used in the last 60 seconds over all databases, what could be taken now, the share of the limit that holds (below 1 after the server asked to slow down) and until when everything is held off.';

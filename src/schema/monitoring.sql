@@ -1,0 +1,135 @@
+-- monitoring.sql: what happens, in numbers and in words.
+
+CREATE FUNCTION optimizer_stats(
+  OUT worker_state text, OUT state_reason text, OUT pending bigint, OUT scheduled bigint, OUT in_flight bigint,
+  OUT connections_open bigint, OUT connections_idle bigint,
+  OUT requests_last_minute bigint, OUT requests_per_minute bigint, OUT rpm_percent numeric,
+  OUT tokens_last_minute bigint, OUT tokens_per_minute bigint, OUT tpm_percent numeric,
+  OUT claims bigint, OUT items_claimed bigint, OUT items_done bigint, OUT items_failed bigint, OUT retries bigint,
+  OUT rate_limited bigint, OUT orphans_rescued bigint, OUT late_results_rejected bigint,
+  OUT prompt_tokens bigint, OUT completion_tokens bigint,
+  OUT latency_p50_ms bigint, OUT latency_p95_ms bigint, OUT latency_p99_ms bigint,
+  OUT started_at timestamptz, OUT stats_since timestamptz)
+LANGUAGE C VOLATILE
+SET search_path = @extschema@, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS 'MODULE_PATHNAME', 'product_optimizer_stats';
+COMMENT ON FUNCTION optimizer_stats() IS
+'One row about this database''s queue and worker. pending and scheduled are exact up to 1000 and estimates above; the counters count since stats_since (the server''s start); requests and tokens of the last minute are those of the busiest model, over all databases.';
+
+CREATE FUNCTION optimizer_workers(
+  OUT database name, OUT pid int, OUT state text, OUT state_reason text, OUT in_flight int, OUT last_error text,
+  OUT started_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 4
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_workers';
+COMMENT ON FUNCTION optimizer_workers() IS
+'A row per database of the cluster that has, or since the server''s start had, a worker; pid is NULL while none runs.';
+
+CREATE VIEW job_progress AS
+SELECT j.id AS job_id, j.instance_id, j.name,
+       CASE WHEN j.cancelled_at IS NOT NULL AND c.pending + c.scheduled + c.running = 0 THEN 'CANCELLED'
+            WHEN c.running > 0 THEN 'RUNNING'
+            WHEN c.pending + c.scheduled > 0 THEN CASE WHEN c.done + c.failed > 0 THEN 'RUNNING' ELSE 'PENDING' END
+            WHEN c.done > 0 THEN 'DONE'
+            WHEN c.failed > 0 THEN 'FAILED'
+            WHEN c.cancelled > 0 THEN 'CANCELLED'
+            ELSE 'EMPTY' END AS status,
+       c.total, c.pending, c.scheduled, c.running, c.done, c.failed, c.cancelled,
+       CASE WHEN c.total > 0
+            THEN round(100.0 * (c.done + c.failed + c.cancelled) / c.total, 1) ELSE 0 END AS percent,
+       c.started_at,
+       CASE WHEN c.pending + c.scheduled + c.running = 0 THEN c.finished_at END AS finished_at,
+       CASE WHEN c.pending + c.scheduled + c.running > 0 AND c.done + c.failed > 0
+            THEN now() + (now() - c.started_at) * (c.pending + c.scheduled + c.running)::float8
+                                                / (c.done + c.failed)::float8 END AS eta
+  FROM jobs j
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS total,
+              count(*) FILTER (WHERE i.status = 'PENDING') AS pending,
+              count(*) FILTER (WHERE i.status = 'SCHEDULED') AS scheduled,
+              count(*) FILTER (WHERE i.status = 'RUNNING') AS running,
+              count(*) FILTER (WHERE i.status = 'DONE') AS done,
+              count(*) FILTER (WHERE i.status = 'FAILED') AS failed,
+              count(*) FILTER (WHERE i.status = 'CANCELLED') AS cancelled,
+              min(i.started_at) AS started_at, max(i.finished_at) AS finished_at
+         FROM job_items i WHERE i.job_id = j.id) c;
+COMMENT ON VIEW job_progress IS
+'Per job: status, counts per status, percent finished, started and finished, and when it will be done at the pace so far. DONE when no item waits or runs and at least one is DONE; FAILED when all of them failed. Counts the job''s items: its cost is their number.';
+
+CREATE VIEW store_progress AS
+SELECT c.*,
+       now() - c.oldest_pending_at AS oldest_wait,
+       CASE WHEN c.pending + c.scheduled = 0 THEN NULL
+            WHEN (SELECT bool_or(h.paused) FROM homes h) THEN 'worker paused'
+            WHEN s.paused THEN 'store paused'
+            WHEN c.pending = 0 THEN 'run_after'
+            WHEN s.max_in_flight <= c.running THEN 'max_in_flight'
+            WHEN s.requests_per_minute IS NOT NULL OR s.tokens_per_minute IS NOT NULL THEN 'its own or the shared rate limit'
+            ELSE 'its turn, at the shared rate limit' END AS held_by
+  FROM (SELECT i.instance_id,
+               count(*) FILTER (WHERE i.status = 'PENDING') AS pending,
+               count(*) FILTER (WHERE i.status = 'SCHEDULED') AS scheduled,
+               count(*) FILTER (WHERE i.status = 'RUNNING') AS running,
+               count(*) FILTER (WHERE i.status = 'DONE') AS done,
+               count(*) FILTER (WHERE i.status = 'FAILED') AS failed,
+               count(*) FILTER (WHERE i.status = 'CANCELLED') AS cancelled,
+               min(i.created_at) FILTER (WHERE i.status = 'PENDING') AS oldest_pending_at
+          FROM job_items i GROUP BY i.instance_id) c
+  LEFT JOIN stores s USING (instance_id);
+COMMENT ON VIEW store_progress IS
+'Per store: counts per status, how long its oldest item has waited, what holds it back. Reads the whole table.';
+
+CREATE FUNCTION why_waiting(item_id bigint) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path = @extschema@, pg_temp AS $$
+DECLARE
+  item job_items;
+  policy stores;
+  worker record;
+  ahead bigint;
+  running bigint;
+BEGIN
+  IF item_id IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = 'item_id must not be null', HINT = 'Pass the id of a row of job_items.';
+  END IF;
+  SELECT i.* INTO item FROM job_items i WHERE i.id = item_id;
+  IF NOT FOUND THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('item %s does not exist', item_id),
+      HINT = 'Pass the id of a row of job_items.';
+  END IF;
+  IF item.status = 'RUNNING' THEN
+    RETURN format('It is not waiting: claimed by %s since %s, the lease ends %s.', item.claimed_by, item.started_at,
+                  item.lease_expires_at);
+  ELSIF item.status NOT IN ('PENDING', 'SCHEDULED') THEN
+    RETURN format('It is not waiting: %s since %s.', item.status, item.finished_at);
+  END IF;
+  SELECT w.* INTO worker FROM optimizer_workers() w WHERE w.database = current_database();
+  IF worker.pid IS NULL THEN
+    RETURN 'No worker runs in this database; see the server log and optimizer_workers().';
+  ELSIF worker.state IN ('paused', 'blocked') THEN
+    RETURN format('The worker is %s: %s.', worker.state, coalesce(worker.state_reason, 'no reason given'));
+  ELSIF item.status = 'SCHEDULED' THEN
+    RETURN format('It waits for run_after, %s%s.', item.run_after,
+                  CASE WHEN item.error_code IS NOT NULL THEN ', after failing with ' || item.error_code ELSE '' END);
+  END IF;
+  SELECT s.* INTO policy FROM stores s WHERE s.instance_id = item.instance_id;
+  IF policy.paused THEN
+    RETURN 'Its store is paused (stores.paused).';
+  END IF;
+  IF policy.max_in_flight IS NOT NULL THEN
+    SELECT count(*) INTO running FROM job_items i WHERE i.status = 'RUNNING' AND i.instance_id = item.instance_id;
+    IF running >= policy.max_in_flight THEN
+      RETURN format('Its store has %s items in flight, as many as stores.max_in_flight allows.', running);
+    END IF;
+  END IF;
+  SELECT count(*) INTO ahead
+    FROM (SELECT FROM job_items i
+           WHERE i.status = 'PENDING' AND (i.instance_id, i.priority, i.id) < (item.instance_id, item.priority, item.id)
+             AND i.instance_id >= item.instance_id
+           ORDER BY i.instance_id, i.priority, i.id LIMIT 1000) earlier;
+  RETURN format('It waits for its turn: %s%s items of its store are ahead; the worker is %s%s.', ahead,
+                CASE WHEN ahead = 1000 THEN ' or more' ELSE '' END, worker.state,
+                coalesce(' (' || worker.state_reason || ')', ''));
+END $$;
+COMMENT ON FUNCTION why_waiting(bigint) IS
+'In words: which gate holds an item, and when it will run. Raises 22004 for NULL, 22023 for an unknown id.';
