@@ -84,10 +84,7 @@ bool ReadInbox(Launcher& launcher) {
     std::copy(shared->inbox, shared->inbox + std::min(count, kInboxSize), told);
     shared->inbox_count = 0;
   }
-  const auto look = [](Database& database) {
-    database.to_look_at = true;
-    database.start_at_ns = 0;
-  };
+  const auto look = [](Database& database) { database.to_look_at = true; };
   if (count > kInboxSize) {
     for (auto& [oid, database] : launcher.databases) look(database);
   } else {

@@ -71,9 +71,12 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
   ClaimResult result;
   TransactionFailure failure;
   const WorkResult done = RunTransaction(&failure, [&] {
-    /* A claim that a crash forgets is a row that is PENDING again: nothing is lost by not waiting. */
+    /*
+     * On disk before the first byte leaves, else a crash forgets who was asked and hands out the same
+     * fencing token twice.  A standby need not have it.
+     */
     Call([] {
-      set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+      set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
                         false);
     });
     PromoteDue(worker, now_ns);

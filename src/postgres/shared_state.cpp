@@ -94,7 +94,7 @@ WorkerSlot* FindSlot(Oid database) {
   return nullptr;
 }
 
-void WakeWorker(Oid database, bool control_changed) {
+bool WakeWorker(Oid database, bool control_changed) {
   LockScope scope(shared->lock, LW_SHARED);
   for (int i = 0; i < shared->slot_count; i++) {
     WorkerSlot& slot = shared->slots[i];
@@ -102,7 +102,9 @@ void WakeWorker(Oid database, bool control_changed) {
     if (control_changed) pg_atomic_write_u32(&slot.control, 1);
     pg_atomic_write_u32(&slot.wake, 1);
     SetLatch(&ProcGlobal->allProcs[slot.proc_index].procLatch);
+    return true;
   }
+  return false;
 }
 
 void TellLauncher(Oid database) {

@@ -109,9 +109,8 @@ class LockScope {
 /* The slot of a database, with or without a worker; null when it has none. */
 WorkerSlot* FindSlot(Oid database);
 
-/* Tells the worker of this database to look for work (and for a changed control); nothing when it has none.
- */
-void WakeWorker(Oid database, bool control_changed);
+/* Tells the worker of this database to look for work (and for a changed control); false when it has none. */
+bool WakeWorker(Oid database, bool control_changed);
 
 /* Tells the launcher to look at a database again. */
 void TellLauncher(Oid database);

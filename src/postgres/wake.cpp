@@ -24,14 +24,25 @@ bool IsOwnUpdate(const TriggerData* trigger) {
          strcmp(MyBgworkerEntry->bgw_function_name, "product_optimizer_worker_main") == 0;
 }
 
+/* A database without a worker, such as a fresh copy of a template: worth saying, but not at each insert. */
+bool MayTellLauncher() {
+  static TimestampTz told_at = 0;
+  const TimestampTz now = GetCurrentTimestamp();
+  if (!TimestampDifferenceExceeds(told_at, now, 1000)) return false;
+  told_at = now;
+  return true;
+}
+
 }  // namespace
 
 extern "C" {
 
 static void AtTransactionEnd(XactEvent event, void*) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
-  if (event == XACT_EVENT_COMMIT && wake_at_commit) WakeWorker(MyDatabaseId, control_at_commit);
-  if (event == XACT_EVENT_COMMIT && control_at_commit) TellLauncher(MyDatabaseId);
+  if (event == XACT_EVENT_COMMIT && wake_at_commit) {
+    const bool woken = WakeWorker(MyDatabaseId, control_at_commit);
+    if (control_at_commit || (!woken && MayTellLauncher())) TellLauncher(MyDatabaseId);
+  }
   wake_at_commit = false;
   control_at_commit = false;
 }

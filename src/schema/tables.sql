@@ -12,6 +12,7 @@ CREATE TABLE jobs (
   cancelled_at    timestamptz
 );
 COMMENT ON TABLE jobs IS 'Optional grouping of job_items; what a job sets holds for its items, NULL means the setting.';
+COMMENT ON SEQUENCE jobs_id_seq IS 'Internal: the ids of jobs.';
 COMMENT ON COLUMN jobs.instance_id IS 'The store this job belongs to, for reports; 1 to 255 characters.';
 COMMENT ON COLUMN jobs.instructions IS 'Developer message sent with each item; NULL means product_optimizer.instructions.';
 COMMENT ON COLUMN jobs.response_schema IS 'JSON Schema (an object) of the answer, sent as structured output.';
@@ -46,6 +47,7 @@ CREATE TABLE job_items (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05,
         autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE job_items IS 'The work queue: one row is one piece of work for one API call.';
+COMMENT ON SEQUENCE job_items_id_seq IS 'Internal: the ids of job_items.';
 COMMENT ON COLUMN job_items.job_id IS 'Optional job that this item belongs to.';
 COMMENT ON COLUMN job_items.instance_id IS 'The store (tenant) among which work is shared fairly; 1 to 255 characters.';
 COMMENT ON COLUMN job_items.product_id IS 'The application''s own reference; not interpreted.';
