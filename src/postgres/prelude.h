@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <cstddef>
+#include <cstdlib>
+
 extern "C" {
 #include "postgres.h"
 
@@ -78,6 +81,23 @@ inline int MyProcIndex() {
   return MyProc->pgprocno;
 }
 #endif
+
+/* What a check hook allocates is freed by PostgreSQL; null when memory is short. */
+inline void* AllocateForSetting(std::size_t size) {
+#if PG_VERSION_NUM >= 160000
+  return guc_malloc(LOG, size);
+#else
+  return malloc(size);
+#endif
+}
+
+inline void FreeForSetting(void* memory) {
+#if PG_VERSION_NUM >= 160000
+  guc_free(memory);
+#else
+  free(memory);
+#endif
+}
 
 inline bool MayOwnDatabase(Oid database, Oid role) {
 #if PG_VERSION_NUM >= 160000

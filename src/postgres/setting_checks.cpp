@@ -10,6 +10,8 @@ namespace product_optimizer {
 
 namespace {
 
+const char* api_key = ""; /* PostgreSQL owns it, as the setting's extra */
+
 constexpr std::size_t kLongestText = 100'000;
 
 /* The macro behind it calls PostgreSQL and may raise: no object with a destructor may be alive around it. */
@@ -58,6 +60,10 @@ bool IsBaseUrl(std::string_view url) {
 
 }  // namespace
 
+const char* AssignedApiKey() {
+  return api_key;
+}
+
 }  // namespace product_optimizer
 
 using namespace product_optimizer;
@@ -72,8 +78,34 @@ bool product_optimizer_check_model(char** value, void**, GucSource) {
          Refuse("The value must be a model name of 1 to 200 printable ASCII characters without blanks.");
 }
 
-bool product_optimizer_check_api_key(char** value, void**, GucSource) {
-  return HasOnlyPrintableAscii(*value) || Refuse("The value must be printable ASCII without blanks.");
+/*
+ * PostgreSQL logs the value of a setting that a reload changed, and of one that is refused.  So the value
+ * it sees is always empty, and the key travels beside it.
+ */
+bool product_optimizer_check_api_key(char** value, void** extra, GucSource) {
+  const std::size_t size = strlen(*value) + 1;
+  if (!HasOnlyPrintableAscii(*value)) {
+    GUC_check_errmsg("invalid value for parameter \"product_optimizer.api_key\"");
+    return Refuse("The value must be printable ASCII without blanks.");
+  }
+  auto* const key = static_cast<char*>(AllocateForSetting(size));
+  auto* const empty = static_cast<char*>(AllocateForSetting(1));
+  if (key == nullptr || empty == nullptr) {
+    FreeForSetting(key);
+    FreeForSetting(empty);
+    return false;
+  }
+  memcpy(key, *value, size);
+  *empty = '\0';
+  explicit_bzero(*value, size);
+  FreeForSetting(*value);
+  *value = empty;
+  *extra = key;
+  return true;
+}
+
+void product_optimizer_assign_api_key(const char*, void* extra) {
+  api_key = extra != nullptr ? static_cast<const char*>(extra) : "";
 }
 
 bool product_optimizer_check_base_url(char** value, void**, GucSource) {
@@ -88,6 +120,6 @@ bool product_optimizer_check_json_object(char** value, void**, GucSource) {
          Refuse("The value must be empty or a JSON object of at most 100000 bytes and 100 brackets.");
 }
 
-const char* product_optimizer_show_secret(void) {
-  return "********";
+const char* product_optimizer_show_api_key(void) {
+  return api_key[0] != '\0' ? "********" : "";
 }

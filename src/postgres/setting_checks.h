@@ -13,5 +13,13 @@ bool product_optimizer_check_model(char** value, void** extra, GucSource source)
 bool product_optimizer_check_api_key(char** value, void** extra, GucSource source);
 bool product_optimizer_check_base_url(char** value, void** extra, GucSource source);
 bool product_optimizer_check_json_object(char** value, void** extra, GucSource source);
-const char* product_optimizer_show_secret(void);
+void product_optimizer_assign_api_key(const char* value, void* extra);
+const char* product_optimizer_show_api_key(void);
 }
+
+namespace product_optimizer {
+
+/* The key that holds now; "" when there is none.  Valid until the next reload. */
+const char* AssignedApiKey();
+
+}  // namespace product_optimizer

@@ -16,7 +16,7 @@ namespace {
 
 /* Owned by PostgreSQL's GUC machinery; read only through the functions below. */
 char* api_base_url;
-char* api_key;
+char* api_key; /* always empty: see product_optimizer_check_api_key() */
 char* api_key_file;
 char* model;
 char* instructions;
@@ -62,9 +62,9 @@ const config_enum_entry kTokenAccountings[] = {
 constexpr int kSecret = GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE;
 
 void Text(const char* name, const char* description, char** variable, const char* initial, int flags,
-          GucStringCheckHook check, GucShowHook show = nullptr) {
+          GucStringCheckHook check) {
   DefineCustomStringVariable(name, description, nullptr, variable, initial, PGC_SIGHUP, flags, check, nullptr,
-                             show);
+                             nullptr);
 }
 
 void Number(const char* name, const char* description, int* variable, int least, int most, int flags) {
@@ -81,8 +81,9 @@ void DefineApiSettings() {
   Text("product_optimizer.api_base_url",
        "URL of the API, including its version: requests go to paths below it.", &api_base_url,
        "https://api.openai.com/v1", GUC_SUPERUSER_ONLY, product_optimizer_check_base_url);
-  Text("product_optimizer.api_key", "API key, sent as a bearer token; never shown.", &api_key, "", kSecret,
-       product_optimizer_check_api_key, product_optimizer_show_secret);
+  DefineCustomStringVariable("product_optimizer.api_key", "API key, sent as a bearer token; never shown.",
+                             nullptr, &api_key, "", PGC_SIGHUP, kSecret, product_optimizer_check_api_key,
+                             product_optimizer_assign_api_key, product_optimizer_show_api_key);
   Text("product_optimizer.api_key_file", "File whose first line is the API key; read again at each reload.",
        &api_key_file, "", GUC_SUPERUSER_ONLY, product_optimizer_check_text);
   DefineCustomBoolVariable(
@@ -192,7 +193,7 @@ int DefaultMaxAttempts() {
 }
 
 ApiKeySources CurrentApiKeySources() {
-  return {api_key, api_key_file};
+  return {AssignedApiKey(), api_key_file};
 }
 
 }  // namespace product_optimizer

@@ -13,7 +13,7 @@ END $$;
 COMMENT ON FUNCTION schedule_item() IS 'Internal trigger: a PENDING item whose run_after lies ahead becomes SCHEDULED.';
 
 CREATE TRIGGER schedule_item BEFORE INSERT OR UPDATE OF status, run_after ON job_items
-  FOR EACH ROW WHEN (NEW.status = 'PENDING' AND NEW.run_after > pg_catalog.now())
+  FOR EACH ROW WHEN (NEW.status = 'PENDING' AND NEW.run_after > pg_catalog.clock_timestamp())
   EXECUTE FUNCTION schedule_item();
 
 CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OF status, run_after ON job_items
