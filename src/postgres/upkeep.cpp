@@ -1,6 +1,7 @@
 #include "postgres/upkeep.h"
 
 #include <algorithm>
+#include <sys/stat.h>
 
 #include "postgres/guard.h"
 #include "postgres/settings.h"
@@ -69,13 +70,18 @@ Statement read_home = {
     "       coalesce(string_agg(h.pause_reason, '; ') FILTER (WHERE h.paused), ''),"
     "       coalesce(bool_or(h.system_identifier = $1 AND h.database_oid = $2), false),"
     "       coalesce(bool_or(h.system_identifier <> $1 OR h.database_oid <> $2), false),"
-    "       coalesce(bool_or(h.database_oid = $2), false),"
-    "       EXISTS (SELECT FROM job_items i WHERE i.status = 'PENDING')"
-    "    OR EXISTS (SELECT FROM job_items i WHERE i.status = 'SCHEDULED')"
-    "    OR EXISTS (SELECT FROM job_items i WHERE i.status = 'RUNNING')"
+    "       coalesce(bool_or(h.database_oid = $2), false)"
     "  FROM homes h",
     2,
     {INT8OID, OIDOID}};
+
+/* Unfinished work that is older than this database, so that it came with the copy. */
+Statement has_copied_work = {
+    "SELECT EXISTS (SELECT FROM job_items i WHERE i.status = 'PENDING' AND i.created_at < to_timestamp($1))"
+    "    OR EXISTS (SELECT FROM job_items i WHERE i.status = 'SCHEDULED' AND i.created_at < to_timestamp($1))"
+    "    OR EXISTS (SELECT FROM job_items i WHERE i.status = 'RUNNING' AND i.created_at < to_timestamp($1))",
+    1,
+    {FLOAT8OID}};
 
 Statement adopt = {"UPDATE homes SET system_identifier = $1, database_oid = $2", 2, {INT8OID, OIDOID}};
 
@@ -116,6 +122,18 @@ std::int64_t Count(Statement& statement, const char* index_name) {
     if (counted <= kCountedExactly) return counted;
     return std::max(counted, static_cast<std::int64_t>(EstimateEntries(index_name)));
   });
+}
+
+/* The folder of a database is as old as the database. */
+bool HasCopiedWork() {
+  struct stat made;
+  const char* const file = psprintf("%s/PG_VERSION", DatabasePath);
+  if (stat(file, &made) != 0) return true;
+  Arguments arguments;
+  arguments.Set(0, Float8GetDatum(static_cast<double>(made.st_mtim.tv_sec) +
+                                  static_cast<double>(made.st_mtim.tv_nsec) / 1e9));
+  Execute(has_copied_work, arguments);
+  return BoolColumn(0, 1);
 }
 
 }  // namespace
@@ -178,11 +196,11 @@ HomeState ReadHome() {
     TextColumn(0, 2, state.reason);
     const bool at_home = BoolColumn(0, 3);
     const bool has_others = BoolColumn(0, 4);
-    const bool moved_as_a_whole = BoolColumn(0, 5) || !BoolColumn(0, 6);
+    const bool upgraded = BoolColumn(0, 5);
     if (at_home && has_others) {
       state.paused = true;
       state.reason.assign("restored from a dump: call optimizer_resume() to start");
-    } else if (!at_home && moved_as_a_whole) {
+    } else if (!at_home && (upgraded || !HasCopiedWork())) {
       Execute(adopt, arguments);
     } else if (!at_home) {
       state.paused = true;
