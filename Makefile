@@ -31,10 +31,14 @@ demo: setup
 test: setup
 	@test/run
 
+bench-micro: setup
+	@cmake -S . -B build >/dev/null && cmake --build build -j"$$(nproc)" --target micro_bench >/dev/null
+	@build/test/bench/micro_bench
+
 setup:
 	@test/setup
 
-.PHONY: demo test setup
+.PHONY: demo test bench-micro setup
 
 else
 
