@@ -48,6 +48,7 @@ void CorrectBuckets(Worker& worker, const InFlight& sent, const HttpCompletion& 
 }
 
 void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
+  if (worker.block.no_key) return; /* that is the reason to be seen, and only a reload ends it */
   const bool news = worker.block.reason.empty();
   /* Answers of the same burst do not make the next probe come later. */
   if (news || worker.in_flight.empty()) {
@@ -61,7 +62,7 @@ void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
 }
 
 void Unblock(Worker& worker) {
-  if (worker.block.reason.empty()) return;
+  if (worker.block.reason.empty() || worker.block.no_key) return;
   worker.block = Block{};
   LogLine("the queue goes on");
 }
