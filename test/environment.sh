@@ -25,7 +25,8 @@ find_postgres() {
   PATH=$bindir:$PATH
 }
 
-# Builds the extension, installs it into the server, and builds the server-free parts that are named.
+# Builds the extension, installs it into the server, and builds the server-free parts: all of them, or what
+# the arguments (of cmake --build) say.
 build_and_install() {
   make -C "$top" -s -j"$(nproc)" all
   as_root make -C "$top" -s install PG_CONFIG="$PG_CONFIG" >/dev/null
