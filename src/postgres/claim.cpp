@@ -179,6 +179,14 @@ ClaimResult TakeRows(const ClaimRequest& request, std::vector<LockedRow*>& chose
   return result;
 }
 
+/* A store that gave all that was wanted of it may have more, and so may those that the walk did not reach. */
+bool MoreMayWait(const Line& line, const std::vector<std::vector<LockedRow>>& rows, std::size_t chosen) {
+  if (!line.whole) return true;
+  for (std::size_t i = 0; chosen > 0 && i < line.stores.size(); i++)
+    if (line.shares[i].open && !rows[i].empty()) return true;
+  return false;
+}
+
 }  // namespace
 
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
@@ -201,6 +209,8 @@ ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
   RememberRotation(line, served_last);
   ClaimResult result = TakeRows(request, chosen);
   result.left = left;
+  result.more = MoreMayWait(line, rows, chosen.size());
+  result.waits_for_answers = line.waits_for_answers;
   return result;
 }
 

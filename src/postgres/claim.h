@@ -46,7 +46,9 @@ struct ClaimResult {
   std::vector<Item> items;     /* attempt is the claim's fencing token */
   std::vector<HeapTuple> rows; /* whole rows of job_items, as they are now */
   TupleDesc row_description = nullptr;
-  std::int64_t left = 0; /* candidates that the chooser left */
+  std::int64_t left = 0;          /* candidates that the chooser left */
+  bool more = false;              /* more may wait that could be claimed at once */
+  bool waits_for_answers = false; /* a store has a max_in_flight: more may be claimed once items end */
 };
 
 /*

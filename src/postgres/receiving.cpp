@@ -119,6 +119,7 @@ bool WriteTogether(Worker& worker, const std::vector<Settlement*>& batch, Transa
   worker.counted.items_failed += counted.items_failed;
   worker.counted.retries += counted.retries;
   worker.counted.late_results_rejected += counted.late_results_rejected;
+  if (worker.work_after_answers) worker.maybe_work = true;
   for (Settlement* settlement : batch) {
     if (settlement->decision.action == Action::kRetry) {
       const std::uint64_t due =

@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kMostUnwritten = 2000;
 constexpr std::int64_t kPromotedAtOnce = 1000;
 constexpr std::uint64_t kRetryClaimNs = 1'000'000'000;
+/* Between two stretches of stores that are all paused or full. */
+constexpr std::uint64_t kFutileWalkNs = 20'000'000;
 /* A claim outlives its request by this much; while its worker lives, nobody else takes it anyway. */
 constexpr std::int64_t kLeaseMarginMs = 60'000;
 
@@ -117,10 +119,14 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
   std::optional<ClaimResult> claimed = Claim(worker, preparation, how_many, now_ns);
   if (!claimed) return;
   const auto count = static_cast<std::int64_t>(claimed->items.size());
-  /* A full batch, or one that the limiter cut, means that more may wait. */
-  worker.maybe_work = count >= how_many || claimed->left > 0 || preparation.wait_ns() != kNever;
+  worker.maybe_work = claimed->more || claimed->left > 0 || preparation.wait_ns() != kNever;
+  worker.work_after_answers = claimed->waits_for_answers;
   worker.throttle = preparation.throttle();
-  if (preparation.wait_ns() != kNever) worker.claim_at_ns = SaturatingAdd(now_ns, preparation.wait_ns());
+  if (preparation.wait_ns() != kNever) {
+    worker.claim_at_ns = SaturatingAdd(now_ns, preparation.wait_ns());
+  } else if (count == 0 && claimed->more) {
+    worker.claim_at_ns = now_ns + kFutileWalkNs;
+  }
   if (count > 0) {
     worker.counted.claims++;
     worker.counted.items_claimed += count;

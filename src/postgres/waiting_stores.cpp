@@ -53,6 +53,7 @@ std::uint64_t HashOf(const std::string& instance_id) {
 struct Found {
   StoreInLine store;
   WaitingStore share;
+  bool limited_in_flight = false;
 };
 
 /* One stretch of the walk, behind the given store. */
@@ -70,7 +71,8 @@ void Walk(const std::string& behind, std::int64_t count, std::int64_t max_per_st
       bool is_null;
       const Datum weight = Column(row, 2, &is_null);
       if (!is_null) next.share.weight = DatumGetFloat8(weight);
-      next.share.cap = BoolColumn(row, 4) ? std::min(max_per_store, Int64Column(row, 5)) : max_per_store;
+      next.limited_in_flight = BoolColumn(row, 4);
+      next.share.cap = next.limited_in_flight ? std::min(max_per_store, Int64Column(row, 5)) : max_per_store;
       if (BoolColumn(row, 3)) next.share.cap = 0;
       next.store.limits.requests_per_minute = Int32Column(row, 6);
       next.store.limits.tokens_per_minute = Int32Column(row, 7);
@@ -111,6 +113,7 @@ Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store) {
       position = next.store.instance_id;
       /* A lighter store gives less than an item per visit, so it does not count as one. */
       if (next.share.cap > 0) promised += next.share.weight >= 1 ? 1 : 0;
+      line.waits_for_answers |= next.limited_in_flight;
       line.stores.push_back(std::move(next.store));
       line.shares.push_back(next.share);
     }
@@ -120,6 +123,7 @@ Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store) {
       position.clear();
     }
   }
+  line.whole = around;
   LockScope scope(slot != nullptr ? slot->lock : Shared()->lock, LW_SHARED);
   for (std::size_t i = 0; i < line.stores.size(); i++)
     line.shares[i].credit = rotation->credits.Get(HashOf(line.stores[i].instance_id));

@@ -24,6 +24,8 @@ struct StoreInLine {
 struct Line {
   std::vector<StoreInLine> stores;
   std::vector<WaitingStore> shares; /* of the same stores */
+  bool whole = false;               /* no store waits that is not in it */
+  bool waits_for_answers = false;   /* a store in it has a max_in_flight */
 };
 
 /*

@@ -103,10 +103,11 @@ struct Worker {
   std::string pause_reason;
   Block block;
 
-  bool maybe_work = true;        /* something may be PENDING that no claim has looked for */
-  std::string throttle;          /* what the limiter said last; empty: open */
-  std::uint64_t claim_at_ns = 0; /* not before, after the limiter said no */
-  std::uint64_t due_at_ns = 0;   /* when the next SCHEDULED item is due; kNever: there is none */
+  bool maybe_work = true;          /* something may be PENDING that no claim has looked for */
+  bool work_after_answers = false; /* … or may become claimable when items end */
+  std::string throttle;            /* what the limiter said last; empty: open */
+  std::uint64_t claim_at_ns = 0;   /* not before, after the limiter said no */
+  std::uint64_t due_at_ns = 0;     /* when the next SCHEDULED item is due; kNever: there is none */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
   std::string last_failure; /* of a transaction, so that it is logged once */
