@@ -44,14 +44,19 @@ class CreditTable {
 struct WaitingStore {
   double weight = 1;    /* > 0: items per round */
   std::int64_t cap = 0; /* how many items it may still give to this claim */
-  double credit = 0;    /* in: what it is owed; out: what it is owed after the plan, below one item */
+  double credit = 0;    /* in: what it is owed; out: what it is owed after the plan */
   bool open = true;     /* false: known to have nothing more */
 };
 
 /*
- * The order in which stores give items: indexes into stores, at most max_items of them.  Stores that
- * are not open or have no cap give none.  Shorter than max_items only when every store reached its cap.
+ * The order in which stores give items: indexes into stores, at most max_items of them, beginning with
+ * stores[first].  Stores that are not open or have no cap give none.  Shorter than max_items only when
+ * every store reached its cap.
  */
-std::vector<std::size_t> PlanRounds(std::vector<WaitingStore>& stores, std::int64_t max_items);
+std::vector<std::size_t> PlanRounds(std::vector<WaitingStore>& stores, std::int64_t max_items,
+                                    std::size_t first = 0);
+
+/* The end of the claim cut the turn of a heavy store: it goes on in the next claim. */
+bool HasTurnLeft(const WaitingStore& store);
 
 }  // namespace product_optimizer

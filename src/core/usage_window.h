@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -13,13 +14,16 @@ class UsageWindow {
  public:
   static constexpr int kSeconds = 60;
 
-  /* A negative amount corrects an earlier one; what was already forgotten stays forgotten. */
+  /* A negative amount takes back from the newest seconds on; what was already forgotten stays forgotten. */
   void Add(std::uint64_t now_ns, std::int64_t amount) {
     Advance(now_ns);
-    std::uint32_t& slot = slots_[newest_ % kSeconds];
-    const std::int64_t sum = static_cast<std::int64_t>(slot) + amount;
+    if (amount < 0) {
+      TakeBack(-amount);
+      return;
+    }
     constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
-    slot = static_cast<std::uint32_t>(sum < 0 ? 0 : sum > kMost ? kMost : sum);
+    std::uint32_t& slot = slots_[newest_ % kSeconds];
+    slot = static_cast<std::uint32_t>(std::min(kMost, static_cast<std::int64_t>(slot) + amount));
   }
 
   std::uint64_t Sum(std::uint64_t now_ns) const {
@@ -42,6 +46,15 @@ class UsageWindow {
       for (std::uint64_t s = newest_ + 1; s <= second; s++) slots_[s % kSeconds] = 0;
     }
     newest_ = second;
+  }
+
+  void TakeBack(std::int64_t amount) {
+    for (std::uint64_t age = 0; age < kSeconds && age <= newest_ && amount > 0; age++) {
+      std::uint32_t& slot = slots_[(newest_ - age) % kSeconds];
+      const std::int64_t taken = std::min<std::int64_t>(amount, slot);
+      slot -= static_cast<std::uint32_t>(taken);
+      amount -= taken;
+    }
   }
 
   std::uint64_t newest_ = 0;

@@ -62,6 +62,7 @@ Failure Describe(CURLcode code, const FailureContext& context) {
       return {"tls_failed", WithReason("The TLS connection failed", code)};
 
     case CURLE_GOT_NOTHING:
+    case CURLE_ABORTED_BY_CALLBACK: /* ours, when libcurl was about to send the same request again */
       return {"connection_lost", "The server closed the connection without a reply."};
     case CURLE_PARTIAL_FILE:
       return {"connection_lost", "The connection ended before the reply was whole."};

@@ -51,8 +51,7 @@ extern "C" std::size_t OnBody(char* data, std::size_t size, std::size_t count, v
 }
 
 extern "C" int OnRequest(void* user, char*, char*, int, int) {
-  static_cast<Transfer*>(user)->Connected();
-  return CURL_PREREQFUNC_OK;
+  return static_cast<Transfer*>(user)->MaySend() ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 extern "C" curl_socket_t OnOpenSocket(void* user, curlsocktype, curl_sockaddr* address) {
@@ -217,9 +216,15 @@ bool Transfer::TakeBody(const char* data, std::size_t size) {
   return true;
 }
 
-void Transfer::Connected() {
-  if (!context_.sent) ++*connected_count_; /* libcurl may try again on a second connection */
+/*
+ * libcurl sends a request again by itself when a connection that it reused ends without a byte.  Whether
+ * that is worth it is not its decision: the first copy may have been worked on, counted and billed.
+ */
+bool Transfer::MaySend() {
+  if (context_.sent) return false;
+  ++*connected_count_;
   context_.sent = true;
+  return true;
 }
 
 int Transfer::OpenSocket(int family, int type, int protocol) noexcept {

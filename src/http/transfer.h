@@ -53,7 +53,7 @@ class Transfer {
   /* For the callbacks only. */
   bool TakeHeader(const char* data, std::size_t size);
   bool TakeBody(const char* data, std::size_t size);
-  void Connected();
+  bool MaySend(); /* true once */
   int OpenSocket(int family, int type, int protocol) noexcept;
   FailureContext* context() { return &context_; }
 

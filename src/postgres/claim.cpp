@@ -25,7 +25,7 @@ namespace {
   "    WHERE i.status = 'PENDING'"                                                                   \
   "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"        \
   "      AND i.instance_id <= s.instance_id"                                                         \
-  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR UPDATE SKIP LOCKED) x"              \
+  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x"       \
   "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
 Statement lock_with_payload = {
     LOCK_STATEMENT("x.payload::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
@@ -134,7 +134,8 @@ std::vector<InOrder> LockInOrder(Line& line, std::int64_t max_items, bool with_p
   for (int pass = 0; pass < kMostPasses; pass++) {
     const auto missing = max_items - static_cast<std::int64_t>(order.size());
     if (missing <= 0) break;
-    const std::vector<std::size_t> plan = PlanRounds(line.shares, missing);
+    const std::vector<std::size_t> plan =
+        PlanRounds(line.shares, missing, order.empty() ? 0 : order.back().store + 1);
     if (plan.empty()) break;
     std::vector<std::int64_t> wanted(line.stores.size(), 0);
     for (std::size_t store : plan) wanted[store]++;
@@ -190,7 +191,7 @@ bool MoreMayWait(const Line& line, const std::vector<std::vector<LockedRow>>& ro
 }  // namespace
 
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
-  Line line = FindWaitingStores(request.max_items, request.max_per_store);
+  Line line = FindWaitingStores(request.max_items, request.max_per_store, request.weighted_caps);
   if (line.stores.empty()) return {};
   std::vector<std::vector<LockedRow>> rows(line.stores.size());
   const std::vector<InOrder> order = LockInOrder(line, request.max_items, static_cast<bool>(chooser), rows);

@@ -30,6 +30,8 @@ struct ClaimRequest {
   std::int64_t max_per_store = 0; /* ≥ 1 */
   std::int64_t lease_ms = 0;      /* ≥ 1 */
   std::string claimed_by;
+  /* For a claimer that claims again at once: the cap of lighter stores shrinks by their weight. */
+  bool weighted_caps = false;
 };
 
 enum class Choice {

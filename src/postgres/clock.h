@@ -10,6 +10,8 @@
 
 namespace product_optimizer {
 
-inline std::uint64_t NowNs() { return static_cast<std::uint64_t>(MonotonicNs()); }
+inline std::uint64_t NowNs() {
+  return static_cast<std::uint64_t>(MonotonicNs());
+}
 
 }  // namespace product_optimizer

@@ -64,7 +64,7 @@ Datum product_optimizer_try_acquire(PG_FUNCTION_ARGS) {
         ereport(
             ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("%d requests and %d tokens at once are more than the bucket ever holds", requests,
+             errmsg("requests %d, tokens %d: more at once than the bucket ever holds", requests,
                     tokens),
              errhint("Ask for less, or raise product_optimizer.burst_seconds or the limit of the model.")));
       const bool granted = verdict.gate == Gate::kOpen;

@@ -79,7 +79,7 @@ Datum product_optimizer_claim_pending_items(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   return WithSpi([&]() -> Datum {
-    const ClaimRequest request{max_items, max_per_store, lease_ms, CallerName()};
+    const ClaimRequest request{max_items, max_per_store, lease_ms, CallerName(), false};
     const ClaimResult claimed = ClaimItems(request, nullptr);
     for (HeapTuple row : claimed.rows) Call([&] { tuplestore_puttuple(result->setResult, row); });
     return Datum{0};

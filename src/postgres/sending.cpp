@@ -83,9 +83,12 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
                         false);
     });
     PromoteDue(worker, now_ns);
+    /* A restore brings the mark of another home just before the rows that must not be sent. */
+    TakeHome(worker, ReadHome());
+    if (worker.paused) return;
     worker.model_limits = ReadModelLimits(worker.settings.limits);
     const ClaimRequest request{how_many, worker.settings.claim_per_store,
-                               worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by};
+                               worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by, true};
     result = ClaimItems(request, [&](Candidate& candidate) { return preparation.Choose(candidate); });
     result.rows.clear(); /* they end with the transaction */
   });

@@ -60,8 +60,8 @@ void EndWork() {
 
 TransactionFailure AbortWork(const PgError& error) {
   const ErrorData* const data = error.data();
+  /* Without the detail, which may quote a whole row. */
   TransactionFailure failure{data->sqlerrcode, error.what()};
-  if (data->detail != nullptr) failure.message.append(" (").append(data->detail).append(")");
   Call([] {
     AbortCurrentTransaction(); /* restores the user as well */
     MemoryContextSwitchTo(outside);

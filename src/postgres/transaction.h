@@ -15,7 +15,7 @@ namespace product_optimizer {
 
 struct TransactionFailure {
   int sqlstate;
-  std::string message; /* the server's, with its detail */
+  std::string message; /* the server's */
 };
 
 /*

@@ -17,7 +17,7 @@ Statement promote = {
     "UPDATE job_items i SET status = 'PENDING'"
     " WHERE i.id = ANY (ARRAY(SELECT d.id FROM job_items d"
     "                          WHERE d.status = 'SCHEDULED' AND d.run_after <= clock_timestamp()"
-    "                          ORDER BY d.run_after LIMIT $1 FOR UPDATE SKIP LOCKED))"
+    "                          ORDER BY d.run_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))"
     "   AND i.status = 'SCHEDULED'",
     1,
     {INT8OID}};
@@ -39,7 +39,7 @@ Statement rescue = {
     "                          WHERE r.status = 'RUNNING' AND r.claimed_by IS DISTINCT FROM $1"
     "                            AND (starts_with(r.claimed_by, $2) OR r.lease_expires_at < clock_timestamp()"
     "                                 OR r.lease_expires_at IS NULL)"
-    "                          FOR UPDATE SKIP LOCKED))"
+    "                          FOR NO KEY UPDATE SKIP LOCKED))"
     "   AND i.status = 'RUNNING'",
     3,
     {TEXTOID, TEXTOID, INT4OID}};
@@ -50,13 +50,14 @@ Statement release_all = {
     "= NULL,"
     "       run_after = NULL"
     " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r WHERE r.status = 'RUNNING' AND r.claimed_by = $1"
-    "                            AND r.id <> ALL ($2) FOR UPDATE SKIP LOCKED))"
+    "                            AND r.id <> ALL ($2) FOR NO KEY UPDATE SKIP LOCKED))"
     "   AND i.status = 'RUNNING'",
     2,
     {TEXTOID, INT8ARRAYOID}};
 
 Statement lock_kept = {
-    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING' FOR UPDATE SKIP LOCKED",
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING' FOR NO KEY UPDATE SKIP "
+    "LOCKED",
     1,
     {INT8ARRAYOID}};
 

@@ -1,6 +1,7 @@
 #include "postgres/waiting_stores.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "postgres/guard.h"
 #include "postgres/shared_state.h"
@@ -81,9 +82,21 @@ void Walk(const std::string& behind, std::int64_t count, std::int64_t max_per_st
   });
 }
 
+/* Under one cap for all, a weight would not count in a large claim. */
+void ScaleCaps(Line& line, std::int64_t max_per_store) {
+  double heaviest = 0;
+  for (const WaitingStore& share : line.shares)
+    if (share.cap > 0) heaviest = std::max(heaviest, share.weight);
+  for (WaitingStore& share : line.shares) {
+    if (share.cap <= 0) continue;
+    const double scaled = std::round(static_cast<double>(max_per_store) * share.weight / heaviest);
+    share.cap = std::min(share.cap, std::max<std::int64_t>(1, static_cast<std::int64_t>(scaled)));
+  }
+}
+
 }  // namespace
 
-Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store) {
+Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool weighted_caps) {
   Line line;
   std::string mark;
   mark.reserve(kLongestInstanceBytes);
@@ -124,6 +137,7 @@ Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store) {
     }
   }
   line.whole = around;
+  if (weighted_caps) ScaleCaps(line, max_per_store);
   LockScope scope(slot != nullptr ? slot->lock : Shared()->lock, LW_SHARED);
   for (std::size_t i = 0; i < line.stores.size(); i++)
     line.shares[i].credit = rotation->credits.Get(HashOf(line.stores[i].instance_id));
@@ -137,6 +151,8 @@ void RememberRotation(const Line& line, std::ptrdiff_t served_last) {
   for (std::size_t i = 0; i < line.stores.size(); i++)
     rotation->credits.Set(HashOf(line.stores[i].instance_id),
                           line.shares[i].open ? line.shares[i].credit : 0);
+  /* The mark stays before a store whose turn was cut short. */
+  if (served_last >= 0 && HasTurnLeft(line.shares[static_cast<std::size_t>(served_last)])) served_last--;
   if (served_last >= 0)
     strlcpy(rotation->served_last, line.stores[static_cast<std::size_t>(served_last)].instance_id.c_str(),
             sizeof rotation->served_last);

@@ -30,9 +30,10 @@ struct Line {
 
 /*
  * Walks the waiting stores from the one behind the rotation's mark, once around at most, until those
- * found can give max_items.  Throws PgError.
+ * found can give max_items.  weighted_caps: max_per_store is what the heaviest may give, the others less
+ * by their weight, but one at least.  Throws PgError.
  */
-Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store);
+Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool weighted_caps);
 
 /* Remembers the credits, and the store served last (-1: leaves the mark where it is). */
 void RememberRotation(const Line& line, std::ptrdiff_t served_last);

@@ -68,6 +68,7 @@ void TakeSettings(Worker& worker) {
   RaiseDescriptorLimit(worker.settings);
   worker.claim_at_ns = 0;
   worker.poll_at_ns = 0;
+  worker.rescan_at_ns = 0;
   worker.maybe_work = true;
   worker.block.probe_at_ns = 0;
   worker.block.probes = 0;
@@ -104,8 +105,8 @@ Upkeep LookAround(Worker& worker, std::uint64_t now_ns) {
     }
     return Upkeep::kGoOn;
   }
-  worker.paused = home.paused;
-  worker.pause_reason = home.reason;
+  worker.last_failure.clear();
+  TakeHome(worker, std::move(home));
   worker.maybe_work = true;
   worker.due_at_ns = 0;
   worker.counted.orphans_rescued += rescued;

@@ -23,6 +23,7 @@
 #include "postgres/settle.h"
 #include "postgres/shared_limiter.h"
 #include "postgres/shared_state.h"
+#include "postgres/upkeep.h"
 #include "postgres/worker_log.h"
 
 namespace product_optimizer {
@@ -116,5 +117,10 @@ struct Worker {
   std::vector<std::uint64_t> latencies_ms; /* of whole replies, since the last publication */
   WorkerLog log;
 };
+
+inline void TakeHome(Worker& worker, HomeState home) {
+  worker.paused = home.paused;
+  worker.pause_reason = std::move(home.reason);
+}
 
 }  // namespace product_optimizer

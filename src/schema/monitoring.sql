@@ -127,7 +127,7 @@ BEGIN
            WHERE i.status = 'PENDING' AND (i.instance_id, i.priority, i.id) < (item.instance_id, item.priority, item.id)
              AND i.instance_id >= item.instance_id
            ORDER BY i.instance_id, i.priority, i.id LIMIT 1000) earlier;
-  RETURN format('It waits for its turn: %s%s items of its store are ahead; the worker is %s%s.', ahead,
+  RETURN format('It waits for its turn: ahead of it in its store: %s%s; the worker is %s%s.', ahead,
                 CASE WHEN ahead = 1000 THEN ' or more' ELSE '' END, worker.state,
                 coalesce(' (' || worker.state_reason || ')', ''));
 END $$;

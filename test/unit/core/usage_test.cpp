@@ -40,6 +40,15 @@ TEST(UsageWindow, CorrectionsNeverGoBelowZeroAndTimeMayStepBack) {
   EXPECT_EQ(window.Sum(100 * kSecond), 4u);
 }
 
+TEST(UsageWindow, TakesBackFromEarlierSecondsToo) {
+  UsageWindow window;
+  window.Add(100 * kSecond, 5);
+  window.Add(110 * kSecond, 2);
+  window.Add(120 * kSecond, -4);
+  EXPECT_EQ(window.Sum(120 * kSecond), 3u);
+  EXPECT_EQ(window.Sum(165 * kSecond), 0u); /* the newest went first */
+}
+
 TEST(UsageWindow, EqualsACountByHand) {
   std::mt19937_64 random(3);
   UsageWindow window;

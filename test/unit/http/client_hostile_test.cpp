@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 namespace product_optimizer::test {
 namespace {
 
@@ -48,6 +50,22 @@ TEST(HttpClientHostile, CutChunkedBody) {
 TEST(HttpClientHostile, EmptyReply) {
   TestServer server(Says(""));
   ExpectFailure(Ask(server), "connection_lost", true);
+}
+
+TEST(HttpClientHostile, ADeadConnectionIsNoReasonToSendTwice) {
+  std::atomic<int> received{0};
+  TestServer server([&received](Connection& connection) {
+    if (connection.ReadRequest().empty()) return;
+    received++;
+    connection.Reply("first");
+    /* The connection is kept, and ends under the next request. */
+    if (!connection.ReadRequest().empty()) received++;
+  });
+  HttpClient client({});
+  EXPECT_EQ(Perform(client, Post(server.Url())).body, "first");
+  ExpectFailure(Perform(client, Post(server.Url())), "connection_lost", true);
+  EXPECT_EQ(received, 2);
+  EXPECT_EQ(client.waiting(), 0u);
 }
 
 TEST(HttpClientHostile, NotHttp) {
