@@ -83,13 +83,19 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
                         false);
     });
     PromoteDue(worker, now_ns);
-    /* A restore brings the mark of another home just before the rows that must not be sent. */
-    TakeHome(worker, ReadHome());
-    if (worker.paused) return;
     worker.model_limits = ReadModelLimits(worker.settings.limits);
     const ClaimRequest request{how_many, worker.settings.claim_per_store,
                                worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by, true};
-    result = ClaimItems(request, [&](Candidate& candidate) { return preparation.Choose(candidate); });
+    /*
+     * A restore brings the mark of another home before the rows that must not be sent: who has seen the
+     * rows sees the mark, if it looks behind them.
+     */
+    bool home_is_known = false;
+    result = ClaimItems(request, [&](Candidate& candidate) {
+      if (!home_is_known) TakeHome(worker, ReadHome());
+      home_is_known = true;
+      return worker.paused ? Choice::kLeave : preparation.Choose(candidate);
+    });
     result.rows.clear(); /* they end with the transaction */
   });
   if (done == WorkResult::kCommitted) {
