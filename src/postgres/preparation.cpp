@@ -7,6 +7,12 @@
 
 namespace product_optimizer {
 
+namespace {
+
+constexpr std::size_t kMostModels = 1000;
+
+}  // namespace
+
 BucketRef BucketOfModel(const Worker& worker, const std::string& model) {
   BucketRef ref;
   ref.model = model;
@@ -51,6 +57,7 @@ Choice Preparation::Choose(Candidate& candidate) {
     return Refuse(candidate, std::move(prepared), OutcomeKind::kFail, std::move(error), "exceeds_rate_limit");
   }
   if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
+  if (worker_.models.size() > kMostModels) worker_.models.clear(); /* jobs may name what they like */
   worker_.models[prepared.bucket.model].LearnReservation(prepared.reserved_tokens);
   prepared_.emplace(candidate.item.id, std::move(prepared));
   return Choice::kTake;
@@ -82,8 +89,9 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     }
     const std::uint64_t id = worker_.next_request++;
     HttpRequest request = RequestOf(prepared);
-    worker_.in_flight.emplace(id, InFlight{held, std::move(prepared.bucket), prepared.reserved_tokens,
-                                           prepared.estimated_prompt_tokens, item.model.has_value()});
+    worker_.in_flight.emplace(
+        id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens,
+                     prepared.estimated_prompt_tokens, item.model.has_value()});
     worker_.http.Start(id, std::move(request));
   }
   GiveBack();

@@ -25,10 +25,10 @@ std::uint64_t Doubling(std::uint64_t first, std::uint64_t longest, int times) {
   return times >= 16 ? longest : std::min(longest, first << times);
 }
 
-Outcome ReadCompletion(const Worker& worker, const HttpCompletion& completion) {
+Outcome ReadCompletion(Api api, const HttpCompletion& completion) {
   if (!completion.error_code.empty()) return ReadTransportFailure(completion.error_code, completion.error);
-  return ReadReply(worker.settings.request.api, {completion.status, completion.headers, completion.body,
-                                                 static_cast<std::int64_t>(std::time(nullptr))});
+  return ReadReply(api, {completion.status, completion.headers, completion.body,
+                         static_cast<std::int64_t>(std::time(nullptr))});
 }
 
 void CorrectBuckets(Worker& worker, const InFlight& sent, const HttpCompletion& completion,
@@ -169,7 +169,7 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
     const auto found = worker.in_flight.find(completion.id);
     const InFlight sent = std::move(found->second);
     worker.in_flight.erase(found);
-    Outcome outcome = ReadCompletion(worker, completion);
+    Outcome outcome = ReadCompletion(sent.api, completion);
     /* A job that names a model nobody has is that job's fault, and must not stop the others. */
     if (outcome.kind == OutcomeKind::kBlock && outcome.error_code == "model_not_found" &&
         sent.job_chose_model)

@@ -37,6 +37,7 @@ struct HeldClaim {
 
 struct InFlight {
   HeldClaim held;
+  Api api = Api::kChatCompletions; /* that was asked; a reload may have changed the setting since */
   BucketRef bucket;
   std::int64_t reserved_tokens = 0;
   std::int64_t estimated_prompt_tokens = 0;

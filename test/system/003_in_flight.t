@@ -10,7 +10,7 @@ use Test::More;
 my $mock = MockOpenai->new('--meter', 'none', '--hang');
 my $node = start_cluster('in_flight', $mock->url);
 
-# What the issue promises in seconds; starting psql or pg_ctl counts in.
+# The promise in seconds; starting psql or pg_ctl counts in.
 my $promised = 2;
 
 # 300 rows, of which max_in_flight = 256 hang.
@@ -90,6 +90,12 @@ fill('postgres');
 $node->restart;
 hangs('postgres');
 all_done_once('postgres', 'after a restart');
+
+# A reload changes the API under requests of the other one: each reply is read as what was asked for.
+fill('postgres');
+configure($node, api => 'responses');
+all_done_once('postgres', 'the API changed in flight');
+configure($node, api => undef);
 
 # DROP DATABASE.
 fill('dropped');

@@ -148,19 +148,6 @@ is($node->safe_psql('postgres', q{SELECT DISTINCT error_code, attempts FROM job_
 is($node->safe_psql('postgres', q{SELECT retry_failed()}), 10, 'retry_failed() finds them');
 all_finished($node);
 
-# The same complaint about everything is nobody's item, but the configuration.
-TODO: {
-	local $TODO = 'issue 5: the same 400 on many different rows in a row blocks the queue';
-	$node->safe_psql('postgres', 'TRUNCATE job_items');
-	configure($node, extra_body => '{"temperature": 0.3}');
-	$node->safe_psql('postgres', q{INSERT INTO job_items (instance_id, payload) SELECT 'store-' || n % 9, jsonb_build_object('title', n) FROM generate_series(1, 200) n});
-	wait_for($node, 'the queue is blocked, or all has failed',
-		q{SELECT worker_state = 'blocked' OR NOT EXISTS (SELECT FROM job_items WHERE status <> 'FAILED') FROM optimizer_stats()}, quiet => 1);
-	is(stats($node, 'worker_state'), 'blocked', 'a wrong extra_body blocks the queue');
-	configure($node, extra_body => undef);
-	is_deeply(all_finished($node), { DONE => 200 }, 'and no row is lost by it');
-}
-
 is(worker_pid($node), $pid, 'it was the same worker all the time');
 unlike(log_since($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 key_never_logged($node);
