@@ -133,5 +133,11 @@ UPDATE job_items SET run_after = clock_timestamp() + interval '1 ms' WHERE insta
 SELECT wait_until($$ (SELECT count(*) = 1 FROM claim_pending_items()) $$) AS due_item_is_claimed;
 SELECT instance_id, status, attempts FROM job_items WHERE instance_id = 'never';
 
+-- Columns that a user added and dropped do not shift the others.
+ALTER TABLE job_items ADD dropped text, ADD own_number int, ADD own_text text;
+ALTER TABLE job_items DROP dropped;
+INSERT INTO job_items (instance_id, payload, own_number, own_text) VALUES ('wide', '1', 7, 'mine');
+SELECT instance_id, status, own_number, own_text FROM claim_pending_items();
+
 DROP FUNCTION wait_until, start_round, fill;
 DROP EXTENSION product_optimizer;

@@ -5,7 +5,7 @@
 
 if [ "$(id -u)" = 0 ]; then
   as_root() { "$@"; }
-  as_user() { runuser -u postgres -- env HOME="${stage:-/tmp}" "$@"; }
+  as_user() { (cd "${stage:-/}" && exec runuser -u postgres -- env HOME="${stage:-/tmp}" "$@"); }
 else
   as_root() { sudo "$@"; }
   as_user() { "$@"; }

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <cstdint>
+
 #include "postgres/prelude.h"
 
 namespace product_optimizer {

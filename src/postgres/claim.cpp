@@ -191,7 +191,7 @@ bool MoreMayWait(const Line& line, const std::vector<std::vector<LockedRow>>& ro
 }  // namespace
 
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
-  Line line = FindWaitingStores(request.max_items, request.max_per_store, request.weighted_caps);
+  Line line = FindWaitingStores(request);
   if (line.stores.empty()) return {};
   std::vector<std::vector<LockedRow>> rows(line.stores.size());
   const std::vector<InOrder> order = LockInOrder(line, request.max_items, static_cast<bool>(chooser), rows);
@@ -207,8 +207,8 @@ ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
     if (choice == Choice::kLeave) left++;
     if (left == 0) served_last = static_cast<std::ptrdiff_t>(next.store);
   }
-  RememberRotation(line, served_last);
   ClaimResult result = TakeRows(request, chosen);
+  RememberRotation(line, served_last); /* not for a claim that fails */
   result.left = left;
   result.more = MoreMayWait(line, rows, chosen.size());
   result.waits_for_answers = line.waits_for_answers;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct ClaimRequest {
   std::string claimed_by;
   /* For a claimer that claims again at once: the cap of lighter stores shrinks by their weight. */
   bool weighted_caps = false;
+  /* Stores to pass over; null: none. */
+  const std::map<std::string, std::uint64_t>* resting = nullptr;
 };
 
 enum class Choice {

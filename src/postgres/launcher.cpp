@@ -269,6 +269,7 @@ void RunLauncher() {
     Call([&] {
       WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms, PG_WAIT_EXTENSION);
       ResetLatch(MyLatch);
+      QueryCancelPending = false; /* there is no statement to be cancelled here */
       CHECK_FOR_INTERRUPTS();
     });
   }

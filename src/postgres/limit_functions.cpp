@@ -64,8 +64,7 @@ Datum product_optimizer_try_acquire(PG_FUNCTION_ARGS) {
         ereport(
             ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("requests %d, tokens %d: more at once than the bucket ever holds", requests,
-                    tokens),
+             errmsg("requests %d, tokens %d: more at once than the bucket ever holds", requests, tokens),
              errhint("Ask for less, or raise product_optimizer.burst_seconds or the limit of the model.")));
       const bool granted = verdict.gate == Gate::kOpen;
       auto* const wait = static_cast<Interval*>(palloc0(sizeof(Interval)));

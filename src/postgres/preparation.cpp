@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "postgres/clock.h"
 #include "postgres/receiving.h"
 
 namespace product_optimizer {
@@ -63,23 +64,29 @@ Choice Preparation::Choose(Candidate& candidate) {
   return Choice::kTake;
 }
 
+/*
+ * When this model is the only one, nothing else could leave either: the store stays next in line, and
+ * nothing smaller overtakes.  Else the store rests, and the others go on.
+ */
 Choice Preparation::Postpone(const Candidate& candidate, const Prepared& prepared,
                              const SharedVerdict& verdict) {
-  wait_ns_ = std::min(wait_ns_, verdict.verdict.wait_ns);
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
               (verdict.by_store ? "store " + OneLine(candidate.item.instance_id, 64) : prepared.bucket.model);
-  if (verdict.by_store) {
-    closed_stores_.insert(candidate.item.instance_id);
-    return Choice::kSkip;
+  if (!verdict.by_store && worker_.models.size() <= 1) {
+    wait_ns_ = std::min(wait_ns_, verdict.verdict.wait_ns);
+    closed_models_.insert(prepared.bucket.model);
+    return Choice::kLeave;
   }
-  closed_models_.insert(prepared.bucket.model);
-  return Choice::kLeave;
+  worker_.resting_stores[candidate.item.instance_id] = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
+  closed_stores_.insert(candidate.item.instance_id);
+  return Choice::kSkip;
 }
 
 void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
   RestampAll();
   for (Item& item : items) {
     const auto found = prepared_.find(item.id);
+    if (found == prepared_.end()) continue; /* cannot be: claimed, but never chosen; its lease will tell */
     Prepared prepared = std::move(found->second);
     prepared_.erase(found);
     HeldClaim held{{item.id, item.attempt}, item.max_attempts, item.last_error_code == "length"};

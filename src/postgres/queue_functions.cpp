@@ -79,9 +79,15 @@ Datum product_optimizer_claim_pending_items(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   return WithSpi([&]() -> Datum {
-    const ClaimRequest request{max_items, max_per_store, lease_ms, CallerName(), false};
+    const ClaimRequest request{max_items, max_per_store, lease_ms, CallerName()};
     const ClaimResult claimed = ClaimItems(request, nullptr);
-    for (HeapTuple row : claimed.rows) Call([&] { tuplestore_puttuple(result->setResult, row); });
+    if (claimed.rows.empty()) return Datum{0};
+    Call([&] {
+      /* The type of the table still has its dropped columns; a row of RETURNING does not. */
+      TupleConversionMap* const map = convert_tuples_by_name(claimed.row_description, result->setDesc);
+      for (HeapTuple row : claimed.rows)
+        tuplestore_puttuple(result->setResult, map != nullptr ? execute_attr_map_tuple(row, map) : row);
+    });
     return Datum{0};
   });
 }

@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "postgres/clock.h"
+#include "postgres/poison.h"
 #include "postgres/preparation.h"
 #include "postgres/transaction.h"
 #include "postgres/upkeep.h"
@@ -12,12 +13,12 @@ namespace product_optimizer {
 
 namespace {
 
-/* How many answers may wait to be written before nothing more is asked for. */
-constexpr std::size_t kMostUnwritten = 2000;
 constexpr std::int64_t kPromotedAtOnce = 1000;
 constexpr std::uint64_t kRetryClaimNs = 1'000'000'000;
 /* Between two stretches of stores that are all paused or full. */
 constexpr std::uint64_t kFutileWalkNs = 20'000'000;
+/* After a claim that failed, the next ones are of one item until the row is found or long behind. */
+constexpr int kSingleClaims = 200;
 /* A claim outlives its request by this much; while its worker lives, nobody else takes it anyway. */
 constexpr std::int64_t kLeaseMarginMs = 60'000;
 
@@ -47,15 +48,17 @@ std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
   } else {
     worker.claim_at_ns = SaturatingAdd(now_ns, wait_ns);
   }
-  return std::min(room, permits);
+  return std::min({room, permits, worker.single_claims > 0 ? std::int64_t{1} : permits});
 }
 
 /* SCHEDULED items whose time has come get into line. */
 void PromoteDue(Worker& worker, std::uint64_t now_ns) {
   if (now_ns < worker.due_at_ns) return;
   const std::int64_t promoted = PromoteDueItems(kPromotedAtOnce);
-  const std::optional<std::int64_t> next = promoted == kPromotedAtOnce ? 0 : NextDueMs();
-  worker.due_at_ns = next ? now_ns + static_cast<std::uint64_t>(*next) * kNsPerMs : kNever;
+  const std::optional<std::int64_t> next_ms = promoted == kPromotedAtOnce ? 0 : NextDueMs();
+  worker.due_at_ns = next_ms ? now_ns + static_cast<std::uint64_t>(*next_ms) * kNsPerMs : kNever;
+  /* Due, but somebody has it locked. */
+  if (promoted == 0 && next_ms == 0) worker.due_at_ns = now_ns + kRetryClaimNs;
   if (promoted > 0) worker.maybe_work = true;
 }
 
@@ -84,8 +87,12 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
     });
     PromoteDue(worker, now_ns);
     worker.model_limits = ReadModelLimits(worker.settings.limits);
-    const ClaimRequest request{how_many, worker.settings.claim_per_store,
-                               worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by, true};
+    const ClaimRequest request{how_many,
+                               worker.settings.claim_per_store,
+                               worker.settings.request_timeout_ms + kLeaseMarginMs,
+                               worker.claimed_by,
+                               true,
+                               &worker.resting_stores};
     /*
      * A restore brings the mark of another home before the rows that must not be sent: who has seen the
      * rows sees the mark, if it looks behind them.
@@ -100,10 +107,16 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
   });
   if (done == WorkResult::kCommitted) {
     worker.last_failure.clear();
+    worker.single_claims = std::max(0, worker.single_claims - 1);
     return result;
   }
   preparation.GiveBack();
   ExplainFailure(worker, done, failure, now_ns);
+  if (done == WorkResult::kFailed && MayBeOneRow(failure)) {
+    if (worker.single_claims > 0) SetAsideNextRow(worker, failure, now_ns);
+    worker.single_claims = kSingleClaims;
+    worker.claim_at_ns = now_ns;
+  }
   return std::nullopt;
 }
 
@@ -118,7 +131,20 @@ void PromoteAlone(Worker& worker, std::uint64_t now_ns) {
   }
 }
 
+/* Stores that have rested long enough are worth a look again. */
+void EndRests(Worker& worker, std::uint64_t now_ns) {
+  for (auto store = worker.resting_stores.begin(); store != worker.resting_stores.end();) {
+    if (store->second > now_ns) {
+      ++store;
+      continue;
+    }
+    store = worker.resting_stores.erase(store);
+    worker.maybe_work = true;
+  }
+}
+
 void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
+  EndRests(worker, now_ns);
   if (worker.paused || worker.to_settle.size() > kMostUnwritten || now_ns < worker.claim_at_ns) return;
   if (!worker.maybe_work && now_ns < worker.due_at_ns) return;
   const std::int64_t how_many = HowMany(worker, now_ns);
@@ -130,7 +156,8 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
   const auto count = static_cast<std::int64_t>(claimed->items.size());
   worker.maybe_work = claimed->more || claimed->left > 0 || preparation.wait_ns() != kNever;
   worker.work_after_answers = claimed->waits_for_answers;
-  worker.throttle = preparation.throttle();
+  /* One store's limit is not worth a word while others are served. */
+  if (count == 0 || claimed->left > 0) worker.throttle = preparation.throttle();
   if (preparation.wait_ns() != kNever) {
     worker.claim_at_ns = SaturatingAdd(now_ns, preparation.wait_ns());
   } else if (count == 0 && claimed->more) {

@@ -1,5 +1,7 @@
 #include "postgres/spi.h"
 
+#include "core/text.h"
+
 namespace product_optimizer {
 
 std::uint64_t Execute(Statement& statement, const Arguments& arguments) {
@@ -45,13 +47,21 @@ std::int16_t Int16Column(std::uint64_t row, int column) {
 }
 
 bool TextColumn(std::uint64_t row, int column, std::string& value) {
+  const bool found = KeyColumn(row, column, value);
+  if (GetDatabaseEncoding() == PG_SQL_ASCII && !IsValidUtf8(value)) value = SanitizeUtf8(value);
+  return found;
+}
+
+bool KeyColumn(std::uint64_t row, int column, std::string& value) {
   value.clear();
   bool is_null;
   const Datum datum = Column(row, column, &is_null);
   if (is_null) return false;
   const text* const stored = DatumGetTextPP(datum);
   const int length = VARSIZE_ANY_EXHDR(stored);
-  const char* const converted = pg_server_to_any(VARDATA_ANY(stored), length, PG_UTF8);
+  const char* const converted = GetDatabaseEncoding() == PG_SQL_ASCII
+                                    ? VARDATA_ANY(stored)
+                                    : pg_server_to_any(VARDATA_ANY(stored), length, PG_UTF8);
   if (converted == VARDATA_ANY(stored)) {
     value.assign(converted, static_cast<std::size_t>(length));
   } else {
@@ -61,7 +71,9 @@ bool TextColumn(std::uint64_t row, int column, std::string& value) {
 }
 
 Datum TextDatum(std::string_view utf8) {
-  const char* const converted = pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
+  const char* const converted = GetDatabaseEncoding() == PG_SQL_ASCII
+                                    ? utf8.data()
+                                    : pg_any_to_server(utf8.data(), static_cast<int>(utf8.size()), PG_UTF8);
   return PointerGetDatum(converted == utf8.data()
                              ? cstring_to_text_with_len(converted, static_cast<int>(utf8.size()))
                              : cstring_to_text(converted));

@@ -45,8 +45,12 @@ std::int64_t Int64Column(std::uint64_t row, int column); /* null reads as 0; the
 std::int32_t Int32Column(std::uint64_t row, int column);
 std::int16_t Int16Column(std::uint64_t row, int column);
 
-/* A text column in UTF-8, into a string that lives above the guard; false and "" when null. */
+/* A text column in valid UTF-8, into a string that lives above the guard; false and "" when null. */
 bool TextColumn(std::uint64_t row, int column, std::string& value);
+
+/* The same for a text that is written back or compared: in SQL_ASCII, where nothing is known of bytes, as it
+ * stands. */
+bool KeyColumn(std::uint64_t row, int column, std::string& value);
 
 /* UTF-8 text as a text datum in the database's encoding; raises 22P05 when it has no such character. */
 Datum TextDatum(std::string_view utf8);

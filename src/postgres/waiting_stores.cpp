@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "postgres/guard.h"
 #include "postgres/shared_state.h"
@@ -68,7 +69,7 @@ void Walk(const std::string& behind, std::int64_t count, std::int64_t max_per_st
     const std::uint64_t rows = Execute(walk, arguments);
     for (std::uint64_t row = 0; row < rows; row++) {
       Found& next = found.emplace_back();
-      TextColumn(row, 1, next.store.instance_id);
+      KeyColumn(row, 1, next.store.instance_id);
       bool is_null;
       const Datum weight = Column(row, 2, &is_null);
       if (!is_null) next.share.weight = DatumGetFloat8(weight);
@@ -96,7 +97,9 @@ void ScaleCaps(Line& line, std::int64_t max_per_store) {
 
 }  // namespace
 
-Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool weighted_caps) {
+Line FindWaitingStores(const ClaimRequest& request) {
+  const std::int64_t max_items = request.max_items;
+  const std::int64_t max_per_store = request.max_per_store;
   Line line;
   std::string mark;
   mark.reserve(kLongestInstanceBytes);
@@ -109,6 +112,7 @@ Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool 
 
   const std::int64_t stretch = std::min(max_items + 4, kLongestWalk);
   std::vector<Found> found;
+  std::unordered_set<std::string> seen;
   std::string position = mark;
   bool wrapped = mark.empty();
   bool around = false;
@@ -117,13 +121,17 @@ Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool 
     Walk(position, stretch, max_per_store, found);
     const bool reached_end = static_cast<std::int64_t>(found.size()) < stretch;
     for (Found& next : found) {
-      /* Behind the wrap the walk meets the store it began with: compared by identity, for the order is the
-       * database's. */
-      if (!line.stores.empty() && next.store.instance_id == line.stores.front().instance_id) {
+      /*
+       * Behind the wrap the walk meets a store again: known by its name, for the order of names is the
+       * database's, and any one of them, for the first may have lost its last row meanwhile.
+       */
+      if (!seen.insert(next.store.instance_id).second) {
         around = true;
         break;
       }
       position = next.store.instance_id;
+      if (request.resting != nullptr && request.resting->count(next.store.instance_id) != 0)
+        next.share.cap = 0;
       /* A lighter store gives less than an item per visit, so it does not count as one. */
       if (next.share.cap > 0) promised += next.share.weight >= 1 ? 1 : 0;
       line.waits_for_answers |= next.limited_in_flight;
@@ -137,7 +145,7 @@ Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool 
     }
   }
   line.whole = around;
-  if (weighted_caps) ScaleCaps(line, max_per_store);
+  if (request.weighted_caps) ScaleCaps(line, max_per_store);
   LockScope scope(slot != nullptr ? slot->lock : Shared()->lock, LW_SHARED);
   for (std::size_t i = 0; i < line.stores.size(); i++)
     line.shares[i].credit = rotation->credits.Get(HashOf(line.stores[i].instance_id));

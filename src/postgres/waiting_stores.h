@@ -10,6 +10,7 @@
 
 #include "core/fair_rotation.h"
 #include "core/limiter.h"
+#include "postgres/claim.h"
 #include "postgres/prelude.h"
 
 namespace product_optimizer {
@@ -30,10 +31,9 @@ struct Line {
 
 /*
  * Walks the waiting stores from the one behind the rotation's mark, once around at most, until those
- * found can give max_items.  weighted_caps: max_per_store is what the heaviest may give, the others less
- * by their weight, but one at least.  Throws PgError.
+ * found can give request.max_items.  Throws PgError.
  */
-Line FindWaitingStores(std::int64_t max_items, std::int64_t max_per_store, bool weighted_caps);
+Line FindWaitingStores(const ClaimRequest& request);
 
 /* Remembers the credits, and the store served last (-1: leaves the mark where it is). */
 void RememberRotation(const Line& line, std::ptrdiff_t served_last);

@@ -15,7 +15,7 @@ namespace product_optimizer {
 namespace {
 
 bool wake_at_commit = false;
-bool control_at_commit = false; /* the extension was created, paused or resumed */
+bool control_at_commit = false; /* the extension was created, paused or resumed, or a policy changed */
 bool callback_registered = false;
 
 /* The worker knows of its own claims and settlements; of what users' triggers insert then it does not. */
@@ -69,7 +69,10 @@ Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
   if (!CALLED_AS_TRIGGER(fcinfo))
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                     errmsg("wake_worker() can only be called as a trigger")));
-  if (!IsOwnUpdate(reinterpret_cast<const TriggerData*>(fcinfo->context))) WakeAtCommit(false);
+  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  /* stores and rate_limits have the same trigger: what the worker remembers of them no longer holds. */
+  const bool policy = strcmp(RelationGetRelationName(trigger->tg_relation), "job_items") != 0;
+  if (!IsOwnUpdate(trigger)) WakeAtCommit(policy);
   return PointerGetDatum(nullptr);
 }
 

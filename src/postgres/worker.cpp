@@ -67,6 +67,7 @@ void TakeSettings(Worker& worker) {
       {static_cast<std::size_t>(worker.settings.max_in_flight), worker.settings.allow_plain_http});
   RaiseDescriptorLimit(worker.settings);
   worker.claim_at_ns = 0;
+  worker.resting_stores.clear();
   worker.poll_at_ns = 0;
   worker.rescan_at_ns = 0;
   worker.maybe_work = true;
@@ -106,6 +107,7 @@ Upkeep LookAround(Worker& worker, std::uint64_t now_ns) {
     return Upkeep::kGoOn;
   }
   worker.last_failure.clear();
+  if (told) worker.resting_stores.clear(); /* their limits may have changed */
   TakeHome(worker, std::move(home));
   worker.maybe_work = true;
   worker.due_at_ns = 0;
@@ -134,15 +136,20 @@ std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint
                  report.NextAtNs(worker)});
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
-  const bool full = static_cast<std::int64_t>(worker.in_flight.size() + worker.to_settle.size()) >=
-                    worker.settings.max_in_flight;
-  if (worker.paused || full) return at;
-  if (!worker.block.reason.empty())
-    return worker.in_flight.empty() && !worker.block.no_key
-               ? std::min(at, std::max(worker.block.probe_at_ns, now_ns))
-               : at;
-  if (worker.maybe_work) at = std::min(at, worker.claim_at_ns);
-  return std::min(at, std::max(worker.due_at_ns, worker.claim_at_ns));
+  at = std::min(at, worker.due_at_ns);
+  const std::size_t busy = worker.in_flight.size() + worker.to_settle.size();
+  if (worker.paused || static_cast<std::int64_t>(busy) >= worker.settings.max_in_flight ||
+      worker.to_settle.size() > kMostUnwritten)
+    return at;
+  std::uint64_t claim_at_ns = worker.claim_at_ns;
+  if (!worker.block.reason.empty()) {
+    if (worker.block.no_key || busy > 0) return at;
+    claim_at_ns = std::max(claim_at_ns, worker.block.probe_at_ns);
+  }
+  if (worker.maybe_work) at = std::min(at, claim_at_ns);
+  for (const auto& [store, until_ns] : worker.resting_stores)
+    at = std::min(at, std::max(until_ns, claim_at_ns));
+  return at;
 }
 
 void Wait(const Worker& worker, std::uint64_t wake_at_ns) {
@@ -154,6 +161,7 @@ void Wait(const Worker& worker, std::uint64_t wake_at_ns) {
     WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
                       worker.http.Descriptor(), timeout_ms, PG_WAIT_EXTENSION);
     ResetLatch(MyLatch);
+    QueryCancelPending = false; /* there is no statement to be cancelled here */
     CHECK_FOR_INTERRUPTS();
   });
 }
@@ -167,7 +175,8 @@ bool ReloadSettings() {
 
 /* Returns when the extension is no longer there. */
 void Run(WorkerSlot* slot) {
-  Worker worker(slot, CurrentSettings());
+  /* Never deleted: the exit callbacks use it, however this function is left. */
+  Worker& worker = *new Worker(slot, CurrentSettings());
   worker.claimed_by = kWorkerPrefix + std::to_string(MyProcPid) + "/" + std::to_string(GetCurrentTimestamp());
   WorkerReport report(NowNs());
   HandBackAtExit(&worker);

@@ -15,7 +15,7 @@ void ReportStart(StartOutcome outcome);
 /* The slot of this database until this process exits; null, reported and logged, when there is none. */
 WorkerSlot* TakeSlotUntilExit();
 
-/* The worker must outlive the process's exit callbacks: it lives in the frame of the main loop. */
+/* The worker must outlive the process's exit callbacks. */
 void HandBackAtExit(Worker* worker);
 
 }  // namespace product_optimizer

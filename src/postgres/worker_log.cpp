@@ -11,25 +11,30 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kMostStores = 20;
 constexpr std::size_t kLongestStore = 64;
 
-/* The log is in the database's encoding; what it cannot say becomes a question mark. */
-const char* InServerEncoding(const std::string& line) {
-  return GetDatabaseEncoding() == PG_UTF8
-             ? line.c_str()
-             : pg_any_to_server(line.c_str(), static_cast<int>(line.size()), PG_UTF8);
+/*
+ * In another encoding than UTF-8 what is not ASCII becomes a question mark: converting needs a
+ * transaction, and there is none here.
+ */
+std::string ForTheLog(std::string line) {
+  if (GetDatabaseEncoding() == PG_UTF8) return line;
+  for (char& c : line)
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  return line;
 }
 
 }  // namespace
 
 void LogLine(const std::string& line) {
-  Call([&] {
-    ereport(LOG, (errmsg_internal("product_optimizer: %s", InServerEncoding(line)), errhidestmt(true)));
-  });
+  const std::string safe = ForTheLog(line);
+  Call([&] { ereport(LOG, (errmsg_internal("product_optimizer: %s", safe.c_str()), errhidestmt(true))); });
 }
 
 void WarnLine(const std::string& line, const std::string& hint) {
+  const std::string safe = ForTheLog(line);
+  const std::string safe_hint = ForTheLog(hint);
   Call([&] {
-    ereport(WARNING, (errmsg_internal("product_optimizer: %s", InServerEncoding(line)),
-                      hint.empty() ? 0 : errhint("%s", InServerEncoding(hint)), errhidestmt(true)));
+    ereport(WARNING, (errmsg_internal("product_optimizer: %s", safe.c_str()),
+                      safe_hint.empty() ? 0 : errhint("%s", safe_hint.c_str()), errhidestmt(true)));
   });
 }
 

@@ -73,6 +73,9 @@ struct ModelExperience {
   }
 };
 
+/* How many answers may wait to be written before nothing more is asked for. */
+constexpr std::size_t kMostUnwritten = 2000;
+
 /* The queue is blocked while nothing can succeed until a person acts. */
 struct Block {
   std::string reason; /* empty: not blocked */
@@ -108,10 +111,13 @@ struct Worker {
   bool maybe_work = true;          /* something may be PENDING that no claim has looked for */
   bool work_after_answers = false; /* … or may become claimable when items end */
   std::string throttle;            /* what the limiter said last; empty: open */
-  std::uint64_t claim_at_ns = 0;   /* not before, after the limiter said no */
-  std::uint64_t due_at_ns = 0;     /* when the next SCHEDULED item is due; kNever: there is none */
+  /* Stores that their own limit, or their item's model, holds until then: they are passed over. */
+  std::map<std::string, std::uint64_t> resting_stores;
+  std::uint64_t claim_at_ns = 0; /* not before, after the limiter said no */
+  std::uint64_t due_at_ns = 0;   /* when the next SCHEDULED item is due; kNever: there is none */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
+  int single_claims = 0;    /* so many claims are of one item, to find the row that made one fail */
   std::string last_failure; /* of a transaction, so that it is logged once */
 
   Counters counted{};                      /* since the last publication */

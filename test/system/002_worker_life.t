@@ -146,7 +146,10 @@ for my $round (1 .. 3)
 	is_deeply(all_finished($node), { DONE => 400 }, "round $round: after kill -9 under traffic all end DONE");
 	my $again = $mock->stats->{requests} - 400;
 	cmp_ok($again, '<=', 40, "round $round: no more were sent again than can be in flight");
-	is(stats($node, 'orphans_rescued'), $again, "round $round: their number is counted");
+	# Claimed is not yet sent: the kill may come between the two.
+	my $rescued = stats($node, 'orphans_rescued');
+	cmp_ok($again, '<=', $rescued, "round $round: each of them is counted");
+	cmp_ok($rescued, '<=', 40, "round $round: and nothing else");
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE position(payload->>'title' in result->>'description') = 0}),
 		0, "round $round: every answer belongs to its row");
 }

@@ -1,0 +1,93 @@
+#include "postgres/poison.h"
+
+#include "core/text.h"
+#include "postgres/claim.h"
+#include "postgres/spi.h"
+#include "postgres/waiting_stores.h"
+
+namespace product_optimizer {
+
+namespace {
+
+Statement read_whole = {
+    "SELECT i.payload::text, j.instructions, j.response_schema::text, j.params::text"
+    "  FROM job_items i LEFT JOIN jobs j ON j.id = i.job_id WHERE i.id = $1",
+    1,
+    {INT8OID}};
+
+/* Everything that a claim reads of an item. */
+void ReadWhole(std::int64_t id) {
+  std::string text;
+  Call([&] {
+    Arguments arguments;
+    arguments.Set(0, Int64GetDatum(id));
+    if (Execute(read_whole, arguments) == 0) return;
+    for (int column = 1; column <= 4; column++) TextColumn(0, column, text);
+  });
+}
+
+constexpr std::uint64_t kRestNs = 10'000'000'000;
+
+ClaimRequest OneItem(const Worker& worker) {
+  ClaimRequest request{1, 1, worker.settings.request_timeout_ms, worker.claimed_by};
+  request.resting = &worker.resting_stores;
+  return request;
+}
+
+/* The store that the next claim begins with. */
+std::string NextStore(const Worker& worker) {
+  const Line line = FindWaitingStores(OneItem(worker));
+  for (std::size_t i = 0; i < line.stores.size(); i++)
+    if (line.shares[i].cap > 0) return line.stores[i].instance_id;
+  return {};
+}
+
+}  // namespace
+
+bool MayBeOneRow(const TransactionFailure& failure) {
+  switch (ERRCODE_TO_CATEGORY(failure.sqlstate)) {
+    case ERRCODE_TRANSACTION_ROLLBACK:
+    case ERRCODE_INSUFFICIENT_RESOURCES:
+    case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE: /* of its class: lock timeouts */
+    case ERRCODE_OPERATOR_INTERVENTION:
+    case ERRCODE_SYSTEM_ERROR:
+    case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION: /* a missing right or table is everybody's trouble */
+    case ERRCODE_READ_ONLY_SQL_TRANSACTION:
+      return false;
+    default:
+      return true;
+  }
+}
+
+void SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns) {
+  std::vector<Item> items;
+  TransactionFailure second;
+  /* Without a chooser no payload is read. */
+  if (RunTransaction(&second, [&] { items = ClaimItems(OneItem(worker), nullptr).items; }) ==
+      WorkResult::kCommitted) {
+    for (const Item& item : items) {
+      /* Only a row that is seen to be at fault pays for it. */
+      TransactionFailure reading;
+      const bool readable = RunTransaction(&reading, [&] { ReadWhole(item.id); }) != WorkResult::kFailed ||
+                            !MayBeOneRow(reading);
+      Outcome outcome;
+      outcome.kind = OutcomeKind::kFail;
+      outcome.error = OneLine("the item cannot be read: " + reading.message, 900);
+      outcome.error_code = "unreadable_item";
+      Settlement settlement{{{item.id, item.attempt}, item.max_attempts, false}, std::move(outcome), {}};
+      settlement.decision.action = readable ? Action::kRelease : Action::kFail;
+      worker.to_settle.push_back(std::move(settlement));
+    }
+    return;
+  }
+  std::string store;
+  if (RunTransaction(&second, [&] { store = NextStore(worker); }) == WorkResult::kCommitted &&
+      !store.empty()) {
+    worker.resting_stores[store] = now_ns + kRestNs;
+    WarnLine("store " + OneLine(store, 64) +
+                 " rests for ten seconds: an item of it cannot be claimed: " + OneLine(failure.message, 400),
+             "Look at the triggers and constraints of job_items.");
+  }
+}
+
+}  // namespace product_optimizer

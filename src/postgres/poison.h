@@ -1,0 +1,20 @@
+/*
+ * poison.h
+ *   A row that makes every claim fail that meets it (its payload cannot be read, a user's trigger raises
+ *   on it) must not stop the others: it is found by claiming one at a time, and fails alone or rests.
+ */
+#pragma once
+
+#include "postgres/transaction.h"
+#include "postgres/worker_state.h"
+
+namespace product_optimizer {
+
+/* Whether a failed claim may be one row's fault, not that of a lock, a shutdown or a full disk. */
+bool MayBeOneRow(const TransactionFailure& failure);
+
+/* The next row in line made a claim of one fail: it ends FAILED, or, where even that fails, its store rests.
+ */
+void SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns);
+
+}  // namespace product_optimizer

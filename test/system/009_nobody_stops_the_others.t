@@ -1,0 +1,100 @@
+# 009_nobody_stops_the_others.t: one store's limit, one row, one strange database: everybody else goes on.
+use strict;
+use warnings FATAL => 'all';
+use MockOpenai;
+use ProductOptimizer;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $mock = MockOpenai->new('--meter', 'none');
+my $node = start_cluster('others', $mock->url);
+$node->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
+my $pid = wait_for_worker($node);
+
+sub insert_rows
+{
+	my ($store, $count, %columns) = @_;
+	my $db = $columns{db} // 'postgres';
+	my $job = $columns{job} // 'NULL';
+	return $node->safe_psql($db, qq{INSERT INTO job_items (job_id, instance_id, payload)
+		SELECT $job, '$store', jsonb_build_object('title', 'Item ' || n || '.') FROM generate_series(1, $count) n});
+}
+
+sub done
+{
+	my ($store, $count, $name) = @_;
+	return wait_for($node, $name, "SELECT count(*) = $count FROM job_items WHERE instance_id = '$store' AND status = 'DONE'");
+}
+
+# A store at its own limit of one a minute; and a model whose bucket lets nothing through yet.
+$node->safe_psql('postgres', q{INSERT INTO stores (instance_id, requests_per_minute) VALUES ('limited', 1)});
+insert_rows('limited', 50);
+insert_rows('free', 300);
+done('free', 300, 'a store at its own limit does not hold up another');
+is($node->safe_psql('postgres', q{SELECT count(*) <= 1 FROM job_items WHERE instance_id = 'limited' AND status = 'DONE'}), 't', 'and keeps its limit');
+$node->safe_psql('postgres', q{TRUNCATE job_items, stores; INSERT INTO rate_limits VALUES ('gpt-5-nano', 1, 100000)});
+my $job = $node->safe_psql('postgres', q{INSERT INTO jobs (model) VALUES ('gpt-5-nano') RETURNING id});
+insert_rows('slow-model', 50, job => $job);
+insert_rows('fast-model', 300);
+done('fast-model', 300, 'a model without permits does not hold up another');
+
+# A payload of 2 kB that is more than 1 GB as text cannot be read at all.
+$node->safe_psql('postgres', q{TRUNCATE job_items; DELETE FROM rate_limits});
+$node->safe_psql('postgres', q{INSERT INTO job_items (instance_id, payload) SELECT 'a-poison', jsonb_agg(1e131071::numeric) FROM generate_series(1, 8300)});
+insert_rows('healthy', 50);
+is_deeply(all_finished($node), { DONE => 50, FAILED => 1 }, 'an item that cannot be read fails alone');
+is($node->safe_psql('postgres', q{SELECT error_code FROM job_items WHERE status = 'FAILED'}), 'unreadable_item', 'and says so');
+
+# A trigger that raises on one row keeps that row from being claimed, and no other.
+$node->safe_psql('postgres', q{TRUNCATE job_items;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.product_id = 'refused') EXECUTE FUNCTION refuse();
+INSERT INTO job_items (instance_id, product_id, payload) VALUES ('a-refused', 'refused', '{}')});
+insert_rows('healthy', 50);
+done('healthy', 50, 'a row whose update a trigger refuses holds up nobody');
+is($node->safe_psql('postgres', q{SELECT status FROM job_items WHERE product_id = 'refused'}), 'PENDING', 'and is not lost');
+$node->safe_psql('postgres', q{DROP TRIGGER refuse ON job_items; UPDATE job_items SET priority = 1, run_after = NULL WHERE product_id = 'refused'});
+is_deeply(all_finished($node), { DONE => 51 }, 'when the trigger is gone it follows');
+
+# A due item that somebody has locked is waited for calmly.
+$node->safe_psql('postgres', q{TRUNCATE job_items; INSERT INTO job_items (instance_id, payload, run_after) VALUES ('a', '{}', clock_timestamp() + '1 h')});
+my $locker = $node->background_psql('postgres');
+$locker->query_safe(q{BEGIN; SELECT FROM job_items FOR UPDATE});
+is($node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status = 'SCHEDULED'}), 1, 'an item is scheduled');
+$locker->query_safe(q{UPDATE job_items SET run_after = clock_timestamp(), status = 'SCHEDULED'; COMMIT; BEGIN; SELECT FROM job_items FOR UPDATE});
+my $transactions = sub { $node->safe_psql('postgres', q{SELECT xact_commit FROM pg_stat_database WHERE datname = 'postgres'}) };
+insert_rows('b', 20);
+done('b', 20, 'others go on');
+my $before = $transactions->();
+wait_for($node, 'three seconds', q{SELECT clock_timestamp() > started_at + '5 s' FROM (SELECT max(started_at) AS started_at FROM job_items) i});
+cmp_ok($transactions->() - $before, '<', 1000, 'and the worker does not spin');
+$locker->query_safe('COMMIT');
+$locker->quit;
+is_deeply(all_finished($node), { DONE => 21 }, 'when it is unlocked it follows');
+
+# Nobody's cancel reaches the worker.
+$pid = worker_pid($node);
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+insert_rows('after-cancel', 5);
+done('after-cancel', 5, 'pg_cancel_backend() has nothing to cancel');
+is(worker_pid($node), $pid, 'in the worker');
+
+# Databases of other encodings.
+for my $encoding ('LATIN1', 'SQL_ASCII')
+{
+	my $db = lc $encoding;
+	$node->safe_psql('postgres', "CREATE DATABASE $db ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+	$node->safe_psql($db, 'CREATE EXTENSION product_optimizer');
+	wait_for_worker($node, $db);
+	# An answer in plain text repeats the payload, so that it has no character that LATIN1 lacks.
+	$job = $node->safe_psql($db, q{INSERT INTO jobs (instructions) VALUES ('Repeat it.') RETURNING id});
+	$node->safe_psql($db, qq{INSERT INTO job_items (job_id, instance_id, payload)
+		SELECT $job, convert_from('\\x636166e9', '$encoding'), jsonb_build_object('title', convert_from('\\x636166e9', '$encoding')) FROM generate_series(1, 3)});
+	insert_rows('plain', 20, db => $db, job => $job);
+	my $counts = all_finished($node, db => $db, name => "$encoding: all finished");
+	is($counts->{DONE}, 23, "$encoding: all end DONE");
+}
+
+unlike(log_since($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
+done_testing();
