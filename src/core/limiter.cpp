@@ -126,6 +126,11 @@ void HoldOff(Bucket& bucket, std::uint64_t now_ns, std::uint64_t wait_ns, bool s
   bucket.slowed_at_ns = std::max<std::uint64_t>(now_ns, 1);
 }
 
+std::int64_t LargestTokens(const Limits& limits) {
+  if (limits.tokens_per_minute <= 0) return INT64_MAX;
+  return static_cast<std::int64_t>(RateOf(limits.tokens_per_minute, limits.burst_seconds, 1).burst);
+}
+
 std::int64_t AvailableRequests(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns) {
   if (bucket.hold_until_ns > now_ns) return 0;
   if (limits.requests_per_minute <= 0) return INT64_MAX;

@@ -72,6 +72,9 @@ void HoldOff(Bucket& bucket, std::uint64_t now_ns, std::uint64_t wait_ns, bool s
 /* The share of the configured rate that holds now: 1 unless the server asked to slow down. */
 double EffectiveShare(const Bucket& bucket, std::uint64_t now_ns);
 
+/* The most tokens that one request can ever get; INT64_MAX when they are not limited. */
+std::int64_t LargestTokens(const Limits& limits);
+
 std::int64_t AvailableRequests(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns);
 std::int64_t AvailableTokens(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns);
 

@@ -56,7 +56,8 @@ void ListDatabases(Launcher& launcher) {
     TableScanDesc scan = table_beginscan_catalog(catalog, 0, nullptr);
     while (HeapTuple const tuple = heap_getnext(scan, ForwardScanDirection)) {
       const auto* const database = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-      if (database->datallowconn && !database->datistemplate)
+      /* A connection limit of -2 marks one whose DROP was cut short. */
+      if (database->datallowconn && !database->datistemplate && database->datconnlimit != -2)
         found.emplace_back(database->oid, NameStr(database->datname));
     }
     table_endscan(scan);

@@ -50,12 +50,18 @@ Choice Preparation::Choose(Candidate& candidate) {
   Reserve(prepared);
   const SharedVerdict verdict = AcquireShared(prepared.bucket, 1, prepared.reserved_tokens);
   if (verdict.verdict.gate == Gate::kNeverFits) {
-    std::string error = "needs " + std::to_string(prepared.reserved_tokens) + " tokens at once, more than " +
+    const Limits& limits = verdict.by_store ? prepared.bucket.store_limits : prepared.bucket.limits;
+    std::string error = "needs " + std::to_string(prepared.reserved_tokens) +
+                        " tokens at once, more than the " + std::to_string(LargestTokens(limits)) + " that " +
                         (verdict.by_store ? "its store's" : "the model's") +
                         " tokens_per_minute and burst_seconds ever let through: raise them, or lower "
                         "max_output_tokens or the payload";
+    /* When the settings alone ask for more, no row is to blame. */
+    const bool by_settings = !verdict.by_store && !candidate.item.job_id &&
+                             worker_.settings.request.max_output_tokens > LargestTokens(limits);
     prepared.reserved_tokens = 0;
-    return Refuse(candidate, std::move(prepared), OutcomeKind::kFail, std::move(error), "exceeds_rate_limit");
+    return Refuse(candidate, std::move(prepared), by_settings ? OutcomeKind::kBlock : OutcomeKind::kFail,
+                  std::move(error), "exceeds_rate_limit");
   }
   if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
   if (worker_.models.size() > kMostModels) worker_.models.clear(); /* jobs may name what they like */

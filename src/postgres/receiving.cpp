@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "openai/reply.h"
 #include "postgres/clock.h"
+#include "postgres/poison.h"
 #include "postgres/spi.h"
 #include "postgres/transaction.h"
 #include "postgres/upkeep.h"
@@ -106,13 +107,32 @@ bool Write(const Settlement& settlement) {
   return FailItem(claim, {outcome.error, outcome.error_code});
 }
 
-/* One transaction for the given settlements; true when they are written and counted. */
-bool WriteTogether(Worker& worker, const std::vector<Settlement*>& batch, TransactionFailure* failure) {
+/* Until when an outcome that could not be written waits. */
+std::uint64_t RewriteAt(Settlement& settlement, std::uint64_t now_ns) {
+  return now_ns + Doubling(kFirstRewriteNs, kLongestRewriteNs, settlement.failed_writes++);
+}
+
+/* One transaction for the given settlements; true when each is written and counted, or waits for somebody's
+ * lock. */
+bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFailure* failure,
+                   std::uint64_t now_ns) {
   Counters counted{};
+  std::vector<Settlement*> locked;
   const WorkResult done = RunTransaction(failure, [&] {
+    std::vector<std::int64_t> ids;
+    for (const Settlement* settlement : batch) ids.push_back(settlement->held.claim.id);
+    const std::vector<std::int64_t> others = LockedByOthers(ids);
+    const auto first_locked =
+        std::stable_partition(batch.begin(), batch.end(), [&](const Settlement* settlement) {
+          return std::find(others.begin(), others.end(), settlement->held.claim.id) == others.end();
+        });
+    locked.assign(first_locked, batch.end());
+    batch.erase(first_locked, batch.end());
     for (const Settlement* settlement : batch) Count(counted, *settlement, Write(*settlement));
   });
   if (done == WorkResult::kFailed) return false;
+  worker.last_write_failure.clear();
+  for (Settlement* settlement : locked) settlement->not_before_ns = RewriteAt(*settlement, now_ns);
   if (done == WorkResult::kNoExtension)
     counted.late_results_rejected += static_cast<std::int64_t>(batch.size());
   worker.counted.items_done += counted.items_done;
@@ -133,7 +153,8 @@ bool WriteTogether(Worker& worker, const std::vector<Settlement*>& batch, Transa
 }
 
 /* An answer that the table will never take ends its item; any other trouble is tried again. */
-void KeepForLater(Settlement& settlement, const TransactionFailure& failure, std::uint64_t now_ns) {
+void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailure& failure,
+                  std::uint64_t now_ns) {
   const bool data_exception = ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_DATA_EXCEPTION;
   if (data_exception && settlement.decision.action == Action::kComplete) {
     settlement.decision.action = Action::kFail;
@@ -141,12 +162,14 @@ void KeepForLater(Settlement& settlement, const TransactionFailure& failure, std
     settlement.outcome.error_code = "unstorable_answer";
     return;
   }
-  settlement.not_before_ns = now_ns + Doubling(kFirstRewriteNs, kLongestRewriteNs, settlement.failed_writes);
-  settlement.failed_writes++;
-  if (settlement.failed_writes == 1)
-    WarnLine("cannot write the outcome of item " + std::to_string(settlement.held.claim.id) + ": " +
-                 OneLine(failure.message, 400),
-             "It is kept in memory and tried again.");
+  /* Or the database's encoding lacks a character of the error's own words. */
+  if (data_exception) settlement.outcome.error = InAnyEncoding(settlement.outcome.error);
+  settlement.not_before_ns = RewriteAt(settlement, now_ns);
+  if (failure.message == worker.last_write_failure) return;
+  worker.last_write_failure = failure.message;
+  WarnLine("cannot write the outcome of item " + std::to_string(settlement.held.claim.id) + ": " +
+               OneLine(failure.message, 400),
+           "It is kept in memory and tried again.");
 }
 
 }  // namespace
@@ -192,11 +215,12 @@ void Settle(Worker& worker, std::uint64_t now_ns) {
   }
   if (batch.empty()) return;
   TransactionFailure failure;
-  if (!WriteTogether(worker, batch, &failure)) {
-    /* One row must not take the others with it. */
+  if (!WriteTogether(worker, batch, &failure, now_ns)) {
+    /* One row must not take the others with it; a locked table or a full disk takes them all. */
     for (Settlement* settlement : batch)
-      if (batch.size() == 1 || !WriteTogether(worker, {settlement}, &failure))
-        KeepForLater(*settlement, failure, now_ns);
+      if (batch.size() == 1 || !MayBeOneRow(failure) ||
+          !WriteTogether(worker, {settlement}, &failure, now_ns))
+        KeepForLater(worker, *settlement, failure, now_ns);
   }
   worker.to_settle.erase(std::remove_if(worker.to_settle.begin(), worker.to_settle.end(),
                                         [](const Settlement& settlement) { return settlement.written; }),

@@ -79,6 +79,13 @@ Datum TextDatum(std::string_view utf8) {
                              : cstring_to_text(converted));
 }
 
+std::string InAnyEncoding(std::string utf8) {
+  if (GetDatabaseEncoding() == PG_UTF8) return utf8;
+  for (char& c : utf8)
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  return utf8;
+}
+
 Datum JsonbDatum(std::string_view utf8) {
   /* A C string in the database's encoding is what jsonb_in reads. */
   char* const copy = pnstrdup(utf8.data(), utf8.size());

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -54,6 +55,10 @@ bool KeyColumn(std::uint64_t row, int column, std::string& value);
 
 /* UTF-8 text as a text datum in the database's encoding; raises 22P05 when it has no such character. */
 Datum TextDatum(std::string_view utf8);
+
+/* What every encoding can say: in a database that is not UTF-8, anything but ASCII becomes a question mark.
+ */
+std::string InAnyEncoding(std::string utf8);
 
 /* UTF-8 JSON text as a jsonb datum; raises when jsonb cannot hold it. */
 Datum JsonbDatum(std::string_view utf8);

@@ -25,6 +25,9 @@ std::unique_ptr<WorkerSlot> CopySlot(Oid database) {
   if (slot == nullptr) return copy;
   LockScope scope(slot->lock, LW_SHARED);
   memcpy(static_cast<void*>(copy.get()), slot, sizeof(WorkerSlot));
+  /* What the worker of another database wrote, this one's encoding may lack. */
+  strlcpy(copy->reason, InAnyEncoding(copy->reason).c_str(), sizeof copy->reason);
+  strlcpy(copy->last_error, InAnyEncoding(copy->last_error).c_str(), sizeof copy->last_error);
   return copy;
 }
 

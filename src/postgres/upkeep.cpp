@@ -55,11 +55,14 @@ Statement release_all = {
     2,
     {TEXTOID, INT8ARRAYOID}};
 
-Statement lock_kept = {
+Statement lock_running = {
     "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING' FOR NO KEY UPDATE SKIP "
     "LOCKED",
     1,
     {INT8ARRAYOID}};
+
+Statement see_running = {
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING'", 1, {INT8ARRAYOID}};
 
 /*
  * A row of this home: the queue was created or resumed here; any other row beside it came with a
@@ -125,6 +128,20 @@ std::int64_t Count(Statement& statement, const char* index_name) {
   });
 }
 
+Datum IdArray(const std::vector<std::int64_t>& ids) {
+  auto* const values = static_cast<Datum*>(palloc((ids.size() + 1) * sizeof(Datum)));
+  for (std::size_t i = 0; i < ids.size(); i++) values[i] = Int64GetDatum(ids[i]);
+  return PointerGetDatum(
+      construct_array(values, static_cast<int>(ids.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
+}
+
+void ReadIds(Statement& statement, Datum ids, std::vector<std::int64_t>& found) {
+  Arguments arguments;
+  arguments.Set(0, ids);
+  const std::uint64_t rows = Execute(statement, arguments);
+  for (std::uint64_t row = 0; row < rows; row++) found.push_back(Int64Column(row, 1));
+}
+
 /* The folder of a database is as old as the database. */
 bool HasCopiedWork() {
   struct stat made;
@@ -170,20 +187,29 @@ std::vector<std::int64_t> ReleaseAllBut(const std::string& claimed_by,
                                         const std::vector<std::int64_t>& keep) {
   std::vector<std::int64_t> locked;
   Call([&] {
-    auto* const ids = static_cast<Datum*>(palloc((keep.size() + 1) * sizeof(Datum)));
-    for (std::size_t i = 0; i < keep.size(); i++) ids[i] = Int64GetDatum(keep[i]);
-    const Datum kept = PointerGetDatum(
-        construct_array(ids, static_cast<int>(keep.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
+    const Datum kept = IdArray(keep);
     Arguments release;
     release.Set(0, TextDatum(claimed_by));
     release.Set(1, kept);
     Execute(release_all, release);
-    Arguments lock;
-    lock.Set(0, kept);
-    const std::uint64_t rows = Execute(lock_kept, lock);
-    for (std::uint64_t row = 0; row < rows; row++) locked.push_back(Int64Column(row, 1));
+    ReadIds(lock_running, kept, locked);
   });
   return locked;
+}
+
+std::vector<std::int64_t> LockedByOthers(const std::vector<std::int64_t>& ids) {
+  std::vector<std::int64_t> running;
+  std::vector<std::int64_t> locked;
+  Call([&] {
+    const Datum array = IdArray(ids);
+    ReadIds(see_running, array, running);
+    ReadIds(lock_running, array, locked);
+  });
+  const auto is_ours = [&](std::int64_t id) {
+    return std::find(locked.begin(), locked.end(), id) != locked.end();
+  };
+  running.erase(std::remove_if(running.begin(), running.end(), is_ours), running.end());
+  return running;
 }
 
 HomeState ReadHome() {

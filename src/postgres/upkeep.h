@@ -34,6 +34,10 @@ std::int64_t RescueOrphans(const std::string& claimed_by);
  */
 std::vector<std::int64_t> ReleaseAllBut(const std::string& claimed_by, const std::vector<std::int64_t>& keep);
 
+/* Those of the items that somebody else has locked, or is changing, right now; the others are locked.  Never
+ * waits for a row. */
+std::vector<std::int64_t> LockedByOthers(const std::vector<std::int64_t>& ids);
+
 struct HomeState {
   bool paused;
   std::string reason;

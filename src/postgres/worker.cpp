@@ -34,6 +34,9 @@ void PrepareSession() {
   };
   set("statement_timeout", "0");
   set("idle_in_transaction_session_timeout", "0");
+#if PG_VERSION_NUM >= 170000
+  set("transaction_timeout", "0");
+#endif
   set("lock_timeout", "250ms"); /* a locked table delays its rows, not the requests in flight */
   set("default_transaction_isolation", "read committed");
   set("default_transaction_read_only", "off");

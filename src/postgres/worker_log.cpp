@@ -2,6 +2,7 @@
 
 #include "core/text.h"
 #include "postgres/guard.h"
+#include "postgres/spi.h"
 
 namespace product_optimizer {
 
@@ -11,27 +12,16 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kMostStores = 20;
 constexpr std::size_t kLongestStore = 64;
 
-/*
- * In another encoding than UTF-8 what is not ASCII becomes a question mark: converting needs a
- * transaction, and there is none here.
- */
-std::string ForTheLog(std::string line) {
-  if (GetDatabaseEncoding() == PG_UTF8) return line;
-  for (char& c : line)
-    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
-  return line;
-}
-
 }  // namespace
 
 void LogLine(const std::string& line) {
-  const std::string safe = ForTheLog(line);
+  const std::string safe = InAnyEncoding(line); /* converting would need a transaction */
   Call([&] { ereport(LOG, (errmsg_internal("product_optimizer: %s", safe.c_str()), errhidestmt(true))); });
 }
 
 void WarnLine(const std::string& line, const std::string& hint) {
-  const std::string safe = ForTheLog(line);
-  const std::string safe_hint = ForTheLog(hint);
+  const std::string safe = InAnyEncoding(line);
+  const std::string safe_hint = InAnyEncoding(hint);
   Call([&] {
     ereport(WARNING, (errmsg_internal("product_optimizer: %s", safe.c_str()),
                       safe_hint.empty() ? 0 : errhint("%s", safe_hint.c_str()), errhidestmt(true)));

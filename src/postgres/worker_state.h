@@ -117,8 +117,9 @@ struct Worker {
   std::uint64_t due_at_ns = 0;   /* when the next SCHEDULED item is due; kNever: there is none */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
-  int single_claims = 0;    /* so many claims are of one item, to find the row that made one fail */
-  std::string last_failure; /* of a transaction, so that it is logged once */
+  int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
+  std::string last_write_failure; /* so that one cause is logged once */
+  std::string last_failure;       /* of a transaction, so that it is logged once */
 
   Counters counted{};                      /* since the last publication */
   std::vector<std::uint64_t> latencies_ms; /* of whole replies, since the last publication */

@@ -73,6 +73,43 @@ $locker->query_safe('COMMIT');
 $locker->quit;
 is_deeply(all_finished($node), { DONE => 21 }, 'when it is unlocked it follows');
 
+# A row that somebody has locked while its request flies keeps no other answer out of the table.
+$node->safe_psql('postgres', 'TRUNCATE job_items');
+$mock->config(hang => \1);
+insert_rows('in-flight', 40);
+wait_until('40 requests hang', sub { $mock->stats->{hanging} == 40 });
+$locker = $node->background_psql('postgres');
+$locker->query_safe(q{BEGIN; SELECT FROM job_items WHERE id = (SELECT min(id) FROM job_items) FOR UPDATE});
+$mock->release;
+done('in-flight', 39, 'the answers of the others are written');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status = 'RUNNING'}), 1, 'the locked one is kept');
+$locker->query_safe('COMMIT');
+done('in-flight', 40, 'and written when the lock is gone');
+
+# The same for the whole table.
+$node->safe_psql('postgres', 'TRUNCATE job_items');
+$mock->config(hang => \1);
+insert_rows('in-flight', 40);
+wait_until('40 requests hang again', sub { $mock->stats->{hanging} == 40 });
+$locker->query_safe(q{BEGIN; LOCK TABLE job_items});
+$mock->release;
+wait_until('the answers are there', sub { $mock->stats->{hanging} == 0 && $mock->stats->{in_flight} == 0 });
+wait_until('and cannot be written', sub { log_since($node) =~ /cannot write the outcome of item \d+: canceling statement due to lock timeout/ });
+$locker->query_safe('COMMIT');
+$locker->quit;
+is_deeply(all_finished($node), { DONE => 40 }, 'a locked table loses no answer');
+is($node->safe_psql('postgres', 'SELECT max(attempts) FROM job_items'), 1, 'and none is asked for twice');
+
+# Settings that no item fits are nobody's fault.
+configure($node, tokens_per_minute => 8000);
+$node->safe_psql('postgres', 'TRUNCATE job_items');
+insert_rows('a', 20);
+wait_for($node, 'a bucket smaller than the output cap blocks the queue',
+	q{SELECT worker_state = 'blocked' AND state_reason LIKE 'needs % tokens at once%' FROM optimizer_stats()});
+is_deeply(status_counts($node), { PENDING => 20 }, 'and fails no row');
+configure($node, tokens_per_minute => 200000000);
+is_deeply(all_finished($node), { DONE => 20 }, 'all goes on when it is raised');
+
 # Nobody's cancel reaches the worker.
 $pid = worker_pid($node);
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");

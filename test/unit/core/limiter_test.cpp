@@ -57,6 +57,13 @@ TEST(Limiter, WhatExceedsTheBucketNeverFits) {
   EXPECT_EQ(Acquire(bucket, limits, kStart + 60 * kSecond, 1, 45'000).gate, Gate::kOpen);
 }
 
+TEST(Limiter, TheLargestTakeIsTheBurst) {
+  const Limits limits{450, 450'000, 6};
+  EXPECT_EQ(LargestTokens(limits), 45'000);
+  EXPECT_EQ(LargestTokens(Limits{450, 1, 0.1}), 1);
+  EXPECT_EQ(LargestTokens(Limits{450, 0, 6}), INT64_MAX);
+}
+
 TEST(Limiter, SmallLimitsStillLetOneThrough) {
   const Limits limits{1, 1, 0.1};
   Bucket bucket = EmptyAt(limits, kStart);
