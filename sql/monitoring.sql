@@ -22,7 +22,7 @@ SELECT * FROM store_progress;
 -- pending and scheduled: exact up to 1000, near the truth above.
 INSERT INTO job_items (instance_id, payload) SELECT 'a', '1' FROM generate_series(1, 1000);
 INSERT INTO job_items (instance_id, payload, run_after) SELECT 'b', '1', 'infinity' FROM generate_series(1, 7);
-INSERT INTO job_items (instance_id, payload, status) SELECT 'c', '1', s FROM unnest(ARRAY['RUNNING', 'DONE', 'DONE', 'FAILED', 'CANCELLED']) s;
+INSERT INTO job_items (instance_id, payload, status, lease_expires_at) SELECT 'c', '1', s, now() + '1 h' FROM unnest(ARRAY['RUNNING', 'DONE', 'DONE', 'FAILED', 'CANCELLED']) s;
 SELECT pending, scheduled FROM optimizer_stats();
 SELECT instance_id, pending, scheduled, running, done, failed, cancelled FROM store_progress ORDER BY 1;
 INSERT INTO job_items (instance_id, payload) SELECT 'a', '1' FROM generate_series(1, 9000);
@@ -42,7 +42,7 @@ VALUES ('2 paused', true, NULL, NULL), ('3 full', false, 1, NULL), ('4 limited',
 INSERT INTO job_items (instance_id, payload, created_at)
 SELECT s, '1', now() - interval '1 h' FROM unnest(ARRAY['1 plain', '2 paused', '3 full', '3 full', '4 limited', '6 done']) s;
 INSERT INTO job_items (instance_id, payload, run_after) VALUES ('5 later', '1', 'infinity');
-UPDATE job_items SET status = 'RUNNING' WHERE id = (SELECT min(id) FROM job_items WHERE instance_id = '3 full');
+UPDATE job_items SET status = 'RUNNING', lease_expires_at = now() + '1 h' WHERE id = (SELECT min(id) FROM job_items WHERE instance_id = '3 full');
 UPDATE job_items SET status = 'DONE' WHERE instance_id = '6 done';
 SELECT instance_id, pending, scheduled, running, done, oldest_wait BETWEEN interval '1 h' AND interval '1 h 5 min' AS an_hour, held_by
   FROM store_progress ORDER BY instance_id;

@@ -43,7 +43,7 @@ SELECT fail_item(3, 1, 'twice') AS twice, complete_item(3, 1, '"late"') AS late;
 SELECT fail_item(4, 1, 'back off');
 SELECT run_after - now() <= interval '1 s' AS at_most_a_second FROM job_items WHERE id = 4;
 SELECT now() AS before \gset
-UPDATE job_items SET status = 'RUNNING', attempts = 4, run_after = NULL WHERE id = 4;
+UPDATE job_items SET status = 'RUNNING', attempts = 4, run_after = NULL, lease_expires_at = now() + '1 h' WHERE id = 4;
 SELECT fail_item(4, 4, 'back off');
 SELECT run_after - :'before' >= interval '4 s' AS doubled FROM job_items WHERE id = 4;
 -- Not again.
@@ -95,8 +95,8 @@ SELECT id, status, attempts FROM item WHERE id >= 12;
 DELETE FROM job_items;
 INSERT INTO jobs (id, name) VALUES (1, 'done'), (2, 'failed'), (3, 'cancelled'), (4, 'empty'), (5, 'mixed'), (6, 'waiting'), (7, 'scheduled');
 SELECT setval('job_items_id_seq', 100, false);
-INSERT INTO job_items (job_id, instance_id, payload, status)
-SELECT j, 'a', '0', s FROM (VALUES (1, 'DONE'), (1, 'DONE'), (1, 'FAILED'), (2, 'FAILED'), (2, 'FAILED'), (3, 'PENDING'), (3, 'RUNNING'),
+INSERT INTO job_items (job_id, instance_id, payload, status, lease_expires_at)
+SELECT j, 'a', '0', s, now() + '1 h' FROM (VALUES (1, 'DONE'), (1, 'DONE'), (1, 'FAILED'), (2, 'FAILED'), (2, 'FAILED'), (3, 'PENDING'), (3, 'RUNNING'),
        (3, 'DONE'), (5, 'DONE'), (5, 'PENDING'), (5, 'FAILED'), (6, 'PENDING')) v(j, s);
 INSERT INTO job_items (job_id, instance_id, payload, run_after) VALUES (7, 'a', '0', 'infinity'), (3, 'a', '0', 'infinity');
 UPDATE job_items SET attempts = 1 WHERE status = 'RUNNING';
