@@ -59,17 +59,19 @@ bool MayBeOneRow(const TransactionFailure& failure) {
   }
 }
 
-void SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns) {
+bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns) {
   std::vector<Item> items;
   TransactionFailure second;
   /* Without a chooser no payload is read. */
   if (RunTransaction(&second, [&] { items = ClaimItems(OneItem(worker), nullptr).items; }) ==
       WorkResult::kCommitted) {
+    bool found = false;
     for (const Item& item : items) {
       /* Only a row that is seen to be at fault pays for it. */
       TransactionFailure reading;
       const bool readable = RunTransaction(&reading, [&] { ReadWhole(item.id); }) != WorkResult::kFailed ||
                             !MayBeOneRow(reading);
+      found |= !readable;
       Outcome outcome;
       outcome.kind = OutcomeKind::kFail;
       outcome.error = OneLine("the item cannot be read: " + reading.message, 900);
@@ -78,16 +80,16 @@ void SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uin
       settlement.decision.action = readable ? Action::kRelease : Action::kFail;
       worker.to_settle.push_back(std::move(settlement));
     }
-    return;
+    return found;
   }
   std::string store;
-  if (RunTransaction(&second, [&] { store = NextStore(worker); }) == WorkResult::kCommitted &&
-      !store.empty()) {
-    worker.resting_stores[store] = now_ns + kRestNs;
-    WarnLine("store " + OneLine(store, 64) +
-                 " rests for ten seconds: an item of it cannot be claimed: " + OneLine(failure.message, 400),
-             "Look at the triggers and constraints of job_items.");
-  }
+  if (RunTransaction(&second, [&] { store = NextStore(worker); }) != WorkResult::kCommitted || store.empty())
+    return false;
+  worker.resting_stores[store] = now_ns + kRestNs;
+  WarnLine("store " + OneLine(store, 64) +
+               " rests for ten seconds: an item of it cannot be claimed: " + OneLine(failure.message, 400),
+           "Look at the triggers and constraints of job_items.");
+  return true;
 }
 
 }  // namespace product_optimizer

@@ -13,8 +13,10 @@ namespace product_optimizer {
 /* Whether a failed claim may be one row's fault, not that of a lock, a shutdown or a full disk. */
 bool MayBeOneRow(const TransactionFailure& failure);
 
-/* The next row in line made a claim of one fail: it ends FAILED, or, where even that fails, its store rests.
+/*
+ * The next row in line made a claim of one fail: it ends FAILED, or, where even that fails, its store rests.
+ * False when the row turns out to be sound.
  */
-void SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns);
+bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns);
 
 }  // namespace product_optimizer

@@ -53,7 +53,6 @@ std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
 
 /* SCHEDULED items whose time has come get into line. */
 void PromoteDue(Worker& worker, std::uint64_t now_ns) {
-  if (now_ns < worker.due_at_ns) return;
   const std::int64_t promoted = PromoteDueItems(kPromotedAtOnce);
   const std::optional<std::int64_t> next_ms = promoted == kPromotedAtOnce ? 0 : NextDueMs();
   worker.due_at_ns = next_ms ? now_ns + static_cast<std::uint64_t>(*next_ms) * kNsPerMs : kNever;
@@ -62,7 +61,7 @@ void PromoteDue(Worker& worker, std::uint64_t now_ns) {
   if (promoted > 0) worker.maybe_work = true;
 }
 
-/* Of one transaction for the claim or before it: says once what went wrong, and waits a second. */
+/* Says once what went wrong, and waits a second. */
 void ExplainFailure(Worker& worker, WorkResult done, const TransactionFailure& failure,
                     std::uint64_t now_ns) {
   worker.claim_at_ns = now_ns + kRetryClaimNs;
@@ -85,7 +84,6 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
       set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
                         false);
     });
-    PromoteDue(worker, now_ns);
     worker.model_limits = ReadModelLimits(worker.settings.limits);
     const ClaimRequest request{how_many,
                                worker.settings.claim_per_store,
@@ -113,22 +111,30 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
   preparation.GiveBack();
   ExplainFailure(worker, done, failure, now_ns);
   if (done == WorkResult::kFailed && MayBeOneRow(failure)) {
-    if (worker.single_claims > 0) SetAsideNextRow(worker, failure, now_ns);
+    const bool goes_on = worker.single_claims == 0 || SetAsideNextRow(worker, failure, now_ns);
     worker.single_claims = kSingleClaims;
-    worker.claim_at_ns = now_ns;
+    if (goes_on) worker.claim_at_ns = now_ns;
   }
   return std::nullopt;
 }
 
-/* The items that are due, for other claimers too, when this worker claims nothing. */
-void PromoteAlone(Worker& worker, std::uint64_t now_ns) {
+/*
+ * In a transaction of its own: for other claimers too while this worker claims nothing, and so that a
+ * trigger that raises on a due item does not keep the others from being claimed.
+ */
+void PromoteWhenDue(Worker& worker, std::uint64_t now_ns) {
   if (now_ns < worker.due_at_ns) return;
   TransactionFailure failure;
   const WorkResult done = RunTransaction(&failure, [&] { PromoteDue(worker, now_ns); });
-  if (done != WorkResult::kCommitted) {
-    worker.due_at_ns = now_ns + kRetryClaimNs;
-    ExplainFailure(worker, done, failure, now_ns);
+  if (done == WorkResult::kCommitted) {
+    worker.last_due_failure.clear();
+    return;
   }
+  worker.due_at_ns = now_ns + kRetryClaimNs;
+  if (done != WorkResult::kFailed || failure.message == worker.last_due_failure) return;
+  worker.last_due_failure = failure.message;
+  WarnLine("cannot put due items in line: " + OneLine(failure.message, 400),
+           "It is tried again every second.");
 }
 
 /* Stores that have rested long enough are worth a look again. */
@@ -146,7 +152,7 @@ void EndRests(Worker& worker, std::uint64_t now_ns) {
 void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
   EndRests(worker, now_ns);
   if (worker.paused || worker.to_settle.size() > kMostUnwritten || now_ns < worker.claim_at_ns) return;
-  if (!worker.maybe_work && now_ns < worker.due_at_ns) return;
+  if (!worker.maybe_work) return;
   const std::int64_t how_many = HowMany(worker, now_ns);
   if (how_many <= 0) return;
 
@@ -174,8 +180,8 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
 }  // namespace
 
 void ClaimAndSend(Worker& worker, std::uint64_t now_ns) {
+  PromoteWhenDue(worker, now_ns);
   ClaimWhatCanLeave(worker, now_ns);
-  PromoteAlone(worker, now_ns);
 }
 
 }  // namespace product_optimizer

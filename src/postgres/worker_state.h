@@ -119,6 +119,7 @@ struct Worker {
   std::uint64_t rescan_at_ns = 0;
   int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
   std::string last_write_failure; /* so that one cause is logged once */
+  std::string last_due_failure;
   std::string last_failure;       /* of a transaction, so that it is logged once */
 
   Counters counted{};                      /* since the last publication */

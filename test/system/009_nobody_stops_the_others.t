@@ -57,6 +57,16 @@ is($node->safe_psql('postgres', q{SELECT status FROM job_items WHERE product_id 
 $node->safe_psql('postgres', q{DROP TRIGGER refuse ON job_items; UPDATE job_items SET priority = 1, run_after = NULL WHERE product_id = 'refused'});
 is_deeply(all_finished($node), { DONE => 51 }, 'when the trigger is gone it follows');
 
+# A trigger that raises on a due item keeps that item waiting, and nobody else.
+$node->safe_psql('postgres', q{TRUNCATE job_items;
+INSERT INTO job_items (instance_id, product_id, payload, run_after) VALUES ('a-due', 'refused', '{}', clock_timestamp() + '2 s');
+CREATE TRIGGER refuse BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.product_id = 'refused') EXECUTE FUNCTION refuse()});
+wait_until('the due item is refused', sub { log_since($node) =~ /cannot put due items in line: not this one/ });
+insert_rows('healthy', 50);
+done('healthy', 50, 'a due item that a trigger refuses holds up nobody');
+$node->safe_psql('postgres', 'DROP TRIGGER refuse ON job_items');
+is_deeply(all_finished($node), { DONE => 51 }, 'when the trigger is gone it follows too');
+
 # A due item that somebody has locked is waited for calmly.
 $node->safe_psql('postgres', q{TRUNCATE job_items; INSERT INTO job_items (instance_id, payload, run_after) VALUES ('a', '{}', clock_timestamp() + '1 h')});
 my $locker = $node->background_psql('postgres');
