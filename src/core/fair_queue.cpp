@@ -1,0 +1,344 @@
+#include "core/fair_queue.h"
+
+#include <algorithm>
+
+#include "core/store_heap.h"
+
+namespace product_optimizer {
+
+namespace {
+
+struct ByTurn {
+  bool operator()(const Store& a, const Store& b) const {
+    return a.turn != b.turn ? a.turn < b.turn : a.order < b.order;
+  }
+};
+
+struct ByUnpark {
+  bool operator()(const Store& a, const Store& b) const { return a.parked_until_ns < b.parked_until_ns; }
+};
+
+using ReadyHeap = StoreHeap<ByTurn>;
+using ParkedHeap = StoreHeap<ByUnpark>;
+
+/* A store that begins to wait comes behind one item of each of the others: one round. */
+constexpr double kOneRound = 1;
+
+/* How much housekeeping one plan may do, so that nobody holds the lock for long. */
+constexpr int kMostDropped = 256;
+constexpr int kMostUnparked = 1024;
+
+/* A claim that has not reported for so long never will. */
+constexpr std::uint64_t kLostClaimNs = 60'000'000'000;
+
+/* How fast the average cost of a store's items follows what is seen. */
+constexpr double kCostMemory = 0.25;
+
+}  // namespace
+
+/* A store while a plan is made. */
+struct FairQueue::Planned {
+  SlotIndex slot;
+  double first_turn;
+  std::uint64_t first_order;
+  double turn;
+  std::uint64_t order;
+  double step;
+  std::int64_t items;
+  std::int64_t cap;
+};
+
+void FairQueue::Start() {
+  state_ = QueueState{};
+  state_.ready_root = state_.idle_root = state_.parked_root = kNoSlot;
+  state_.epoch = 1;
+  state_.policy_version = 1;
+}
+
+void FairQueue::Clear() {
+  for (SlotIndex* root : {&state_.ready_root, &state_.idle_root, &state_.parked_root}) {
+    while (*root != kNoSlot) {
+      const SlotIndex index = *root;
+      Dequeue(index);
+      pool_.Remove(index);
+    }
+  }
+  Start();
+}
+
+void FairQueue::Queue(SlotIndex index, StoreState state) {
+  pool_[index].state = state;
+  switch (state) {
+    case StoreState::kReady:
+      state_.ready++;
+      ReadyHeap(pool_, state_.ready_root).Push(index);
+      break;
+    case StoreState::kIdle:
+      state_.idle++;
+      ReadyHeap(pool_, state_.idle_root).Push(index);
+      break;
+    case StoreState::kParked:
+      state_.parked++;
+      ParkedHeap(pool_, state_.parked_root).Push(index);
+      break;
+  }
+}
+
+void FairQueue::Dequeue(SlotIndex index) {
+  switch (pool_[index].state) {
+    case StoreState::kReady:
+      state_.ready--;
+      ReadyHeap(pool_, state_.ready_root).Remove(index);
+      break;
+    case StoreState::kIdle:
+      state_.idle--;
+      ReadyHeap(pool_, state_.idle_root).Remove(index);
+      break;
+    case StoreState::kParked:
+      state_.parked--;
+      ParkedHeap(pool_, state_.parked_root).Remove(index);
+      break;
+  }
+}
+
+void FairQueue::Wake(SlotIndex index, double not_before) {
+  Dequeue(index);
+  pool_[index].turn = std::max(pool_[index].turn, not_before);
+  pool_[index].order = ++state_.order;
+  Queue(index, StoreState::kReady);
+}
+
+/* Neither the head nor a claim that is under way may pass this key. */
+void FairQueue::Note(Store& store, const ItemKey& key) {
+  const std::uint64_t i = state_.epoch & 1;
+  if (store.posted_epoch[i] != state_.epoch) {
+    store.posted_epoch[i] = state_.epoch;
+    store.posted[i] = key;
+  } else {
+    store.posted[i] = std::min(store.posted[i], key);
+  }
+  if (key <= store.head) store.head = Before(key);
+}
+
+SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
+  SlotIndex index = pool_.Add(id_, name);
+  while (index == kNoSlot && state_.idle_root != kNoSlot) {
+    const SlotIndex forgotten = state_.idle_root;
+    Dequeue(forgotten);
+    pool_.Remove(forgotten);
+    index = pool_.Add(id_, name);
+  }
+  if (index == kNoSlot) {
+    state_.overflowed = true;
+    return index;
+  }
+  Store& store = pool_[index];
+  store.turn = state_.now + kOneRound;
+  store.order = ++state_.order;
+  store.head = Before(first);
+  store.policy = StorePolicy{};
+  store.cost = 1;
+  Queue(index, StoreState::kReady);
+  return index;
+}
+
+bool FairQueue::Post(std::string_view name, const ItemKey& first, std::uint32_t rows) {
+  SlotIndex index = pool_.Find(id_, name);
+  if (index == kNoSlot) {
+    index = Create(name, first);
+    if (index == kNoSlot) return false;
+  } else if (pool_[index].state == StoreState::kIdle) {
+    Wake(index, state_.now + kOneRound);
+  }
+  Store& store = pool_[index];
+  Note(store, first);
+  const bool countable = store.known != kUnknownRows && rows < kUnknownRows - store.known;
+  store.known = countable ? store.known + rows : kUnknownRows;
+  return true;
+}
+
+bool FairQueue::Found(std::string_view name, const ItemKey& first) {
+  const SlotIndex index = pool_.Find(id_, name);
+  if (index == kNoSlot || pool_[index].state == StoreState::kIdle || first <= pool_[index].head)
+    return Post(name, first, kUnknownRows);
+  pool_[index].known = kUnknownRows; /* nobody told of what lies between */
+  return true;
+}
+
+void FairQueue::Unpark(std::string_view name) {
+  const SlotIndex index = pool_.Find(id_, name);
+  if (index != kNoSlot && pool_[index].state == StoreState::kParked) Wake(index, state_.now);
+}
+
+void FairQueue::ForgetPolicies() {
+  if (++state_.policy_version == 0) state_.policy_version = 1;
+  while (state_.parked_root != kNoSlot) Wake(state_.parked_root, state_.now);
+}
+
+std::uint64_t FairQueue::NextUnparkNs() const {
+  return state_.parked_root == kNoSlot ? UINT64_MAX : pool_[state_.parked_root].parked_until_ns;
+}
+
+/* Those whose debt is over are as good as unknown. */
+void FairQueue::DropIdle() {
+  for (int i = 0; i < kMostDropped && state_.idle_root != kNoSlot; i++) {
+    const SlotIndex index = state_.idle_root;
+    if (pool_[index].turn > state_.now + kOneRound) return;
+    Dequeue(index);
+    pool_.Remove(index);
+  }
+}
+
+/*
+ * A claim may raise a head only up to the lowest key that was posted since it was planned.  Claims of the
+ * last two epochs can be under way, so what was posted before those no longer matters.
+ */
+void FairQueue::BeginEpoch(std::uint64_t now_ns) {
+  std::uint32_t& before = state_.claims[(state_.epoch + 1) & 1];
+  if (before > 0 && now_ns < state_.epoch_since_ns + kLostClaimNs) return;
+  before = 0;
+  state_.epoch++;
+  state_.epoch_since_ns = now_ns;
+}
+
+void FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chosen) {
+  const auto comes_later = [&](std::size_t a, std::size_t b) {
+    const Planned &x = chosen[a], &y = chosen[b];
+    return x.turn != y.turn ? x.turn > y.turn : x.order > y.order;
+  };
+  std::vector<std::size_t> line; /* a heap */
+  line.reserve(chosen.capacity());
+  std::int64_t room = request.max_items;
+  const auto push = [&](std::size_t i) {
+    line.push_back(i);
+    std::push_heap(line.begin(), line.end(), comes_later);
+  };
+  while (room > 0) {
+    const SlotIndex root = state_.ready_root;
+    const Planned* const first = line.empty() ? nullptr : &chosen[line.front()];
+    if (root != kNoSlot && chosen.size() < chosen.capacity() &&
+        (first == nullptr || pool_[root].turn < first->turn ||
+         (pool_[root].turn == first->turn && pool_[root].order < first->order))) {
+      std::int64_t cap = request.max_per_store;
+      if (request.given != nullptr) {
+        const auto given = request.given->find(pool_.Name(root));
+        if (given != request.given->end())
+          cap = given->second == kNothingMore ? kNothingMore : std::max<std::int64_t>(cap - given->second, 0);
+      }
+      Dequeue(root);
+      const Store& store = pool_[root];
+      chosen.push_back({root, store.turn, store.order, store.turn, store.order,
+                        static_cast<double>(store.cost) / store.policy.weight, 0, cap});
+      if (cap != kNothingMore) push(chosen.size() - 1);
+      continue;
+    }
+    if (line.empty()) break;
+    std::pop_heap(line.begin(), line.end(), comes_later);
+    const std::size_t next = line.back();
+    line.pop_back();
+    Planned& store = chosen[next];
+    if (store.items == store.cap) {
+      if (request.strict) break;
+      continue;
+    }
+    state_.now = std::max(state_.now, store.turn);
+    store.items++;
+    store.turn += store.step;
+    store.order = ++state_.order;
+    room--;
+    push(next);
+  }
+}
+
+std::vector<Turn> FairQueue::Plan(const PlanRequest& request) {
+  for (int i = 0; i < kMostUnparked && NextUnparkNs() <= request.now_ns; i++)
+    Wake(state_.parked_root, state_.now);
+  std::vector<Planned> chosen;
+  const auto already = request.given != nullptr ? static_cast<std::int64_t>(request.given->size()) : 0;
+  chosen.reserve(static_cast<std::size_t>(std::min<std::int64_t>(request.max_items + already, state_.ready)));
+  Choose(request, chosen);
+  BeginEpoch(request.now_ns);
+  std::int64_t turns = 0;
+  for (const Planned& planned : chosen) {
+    Store& store = pool_[planned.slot];
+    store.turn = planned.turn;
+    store.order = planned.order;
+    /* What the caller's cap keeps a store from giving is not saved up. */
+    if (planned.items == planned.cap && !request.strict) store.turn = std::max(store.turn, state_.now);
+    Queue(planned.slot, StoreState::kReady);
+    if (planned.items > 0) turns++;
+  }
+  state_.claims[state_.epoch & 1] += static_cast<std::uint32_t>(turns);
+  DropIdle();
+
+  std::vector<Turn> plan;
+  plan.reserve(static_cast<std::size_t>(turns));
+  for (const Planned& planned : chosen) {
+    if (planned.items == 0) continue;
+    const Store& store = pool_[planned.slot];
+    plan.push_back({pool_.Name(planned.slot), store.head, planned.first_turn, planned.first_order,
+                    planned.step, planned.items, store.policy, store.policy_version == state_.policy_version,
+                    state_.policy_version, state_.epoch});
+  }
+  return plan;
+}
+
+bool FairQueue::PostedSince(const Store& store, std::uint64_t epoch) const {
+  return store.posted_epoch[0] >= epoch || store.posted_epoch[1] >= epoch;
+}
+
+void FairQueue::MoveHead(Store& store, const Turn& turn, const TurnReport& report) {
+  if (report.given > 0) {
+    ItemKey head = report.last_given;
+    for (int i = 0; i < 2; i++)
+      if (store.posted_epoch[i] >= turn.epoch) head = std::min(head, Before(store.posted[i]));
+    store.head = std::max(store.head, head);
+  }
+  if (report.left) Note(store, report.first_left);
+}
+
+void FairQueue::Report(const Turn& turn, const TurnReport& report) {
+  std::uint32_t& claims = state_.claims[turn.epoch & 1];
+  if (turn.epoch + 1 >= state_.epoch && claims > 0) claims--;
+  SlotIndex index = pool_.Find(id_, turn.name);
+  const bool forgotten = index == kNoSlot;
+  if (forgotten) {
+    /* Another claim found nothing more, for these rows were locked. */
+    if (report.exhausted && !report.left) return;
+    index = Create(turn.name, report.given > 0 ? report.last_given : turn.head);
+    if (index == kNoSlot) return;
+    pool_[index].known = kUnknownRows;
+  }
+  Store& store = pool_[index];
+  Dequeue(index);
+  const bool news = PostedSince(store, turn.epoch);
+  MoveHead(store, turn, report);
+  const double planned = static_cast<double>(turn.items) * turn.step;
+  if (!forgotten) store.turn += report.charge - planned;
+  /* Refused as the first in line, it stays the first: nobody of the same turn overtakes it. */
+  if (report.taken == 0) store.order = std::min(store.order, turn.order);
+  store.policy = report.policy;
+  store.policy_version = report.policy_version;
+  if (report.cost > 0) store.cost += static_cast<float>((report.cost - store.cost) * kCostMemory);
+  if (news || report.left) {
+    store.known = kUnknownRows; /* another claim may have counted, or forgotten, what this one took */
+  } else if (report.exhausted) {
+    store.known = 0;
+  } else if (store.known != kUnknownRows) {
+    store.known -= static_cast<std::uint32_t>(std::min<std::int64_t>(report.taken, store.known));
+  }
+
+  if (report.park_until_ns != 0) {
+    store.parked_until_ns = report.park_until_ns;
+    Queue(index, StoreState::kParked);
+  } else if (store.known > 0 && !(state_.overflowed && report.taken > 0)) {
+    Queue(index, StoreState::kReady);
+  } else if (store.known == 0 && store.turn > state_.now + kOneRound) {
+    Queue(index, StoreState::kIdle);
+  } else {
+    /* Where the pool is too small for all, whoever was served makes room: a look at the table finds it again. */
+    pool_.Remove(index);
+  }
+}
+
+}  // namespace product_optimizer

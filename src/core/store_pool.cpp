@@ -1,0 +1,135 @@
+#include "core/store_pool.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+namespace product_optimizer {
+
+namespace {
+
+/* Buckets hold index + 1, so that zeroed memory is an empty table. */
+constexpr SlotIndex kEmptyBucket = 0;
+
+std::uint32_t BucketsFor(std::uint32_t capacity) {
+  std::uint32_t buckets = 2;
+  while (buckets < capacity) buckets *= 2;
+  return buckets;
+}
+
+std::uint64_t HashOf(std::uint8_t queue, std::string_view name) {
+  return std::hash<std::string_view>{}(name) ^ (std::uint64_t{queue} * 0x9E3779B97F4A7C15u);
+}
+
+}  // namespace
+
+std::size_t StorePool::BytesFor(std::uint32_t capacity) {
+  static_assert(sizeof(StorePool) % alignof(Slot) == 0);
+  return sizeof(StorePool) + BucketsFor(capacity) * sizeof(SlotIndex) + capacity * sizeof(Slot);
+}
+
+void StorePool::Start(std::uint32_t capacity) {
+  capacity_ = capacity;
+  bucket_count_ = BucketsFor(capacity);
+  ever_used_ = 0;
+  used_ = 0;
+  first_free_ = kNoSlot;
+}
+
+SlotIndex StorePool::Take() {
+  SlotIndex index = first_free_;
+  if (index != kNoSlot) {
+    first_free_ = slots()[index].next_free;
+  } else {
+    if (ever_used_ == capacity_) return kNoSlot;
+    index = ever_used_++;
+  }
+  used_++;
+  return index;
+}
+
+void StorePool::Free(SlotIndex index) {
+  slots()[index].next_free = first_free_;
+  first_free_ = index;
+  used_--;
+}
+
+bool StorePool::HasName(const Store& store, std::string_view name) const {
+  if (store.name_length != name.size()) return false;
+  std::size_t at = std::min(name.size(), sizeof store.name);
+  if (memcmp(store.name, name.data(), at) != 0) return false;
+  for (SlotIndex more = store.more_name; at < name.size();) {
+    const NameRest& rest = slots()[more].rest;
+    const std::size_t length = std::min(name.size() - at, sizeof rest.bytes);
+    if (memcmp(rest.bytes, name.data() + at, length) != 0) return false;
+    at += length;
+    more = rest.more_name;
+  }
+  return true;
+}
+
+SlotIndex StorePool::Find(std::uint8_t queue, std::string_view name) const {
+  const std::uint64_t hash = HashOf(queue, name);
+  for (SlotIndex entry = buckets()[hash & (bucket_count_ - 1)]; entry != kEmptyBucket;) {
+    const Store& store = slots()[entry - 1].store;
+    if (store.hash == hash && store.queue == queue && HasName(store, name)) return entry - 1;
+    entry = store.next;
+  }
+  return kNoSlot;
+}
+
+SlotIndex StorePool::Add(std::uint8_t queue, std::string_view name) {
+  const SlotIndex index = Take();
+  if (index == kNoSlot) return kNoSlot;
+  Store& store = slots()[index].store;
+  store = Store{};
+  store.more_name = kNoSlot;
+  store.queue = queue;
+  store.name_length = static_cast<std::uint16_t>(name.size());
+  std::size_t at = std::min(name.size(), sizeof store.name);
+  memcpy(store.name, name.data(), at);
+  for (SlotIndex* link = &store.more_name; at < name.size();) {
+    const SlotIndex more = Take();
+    *link = more;
+    if (more == kNoSlot) break;
+    NameRest& rest = slots()[more].rest;
+    const std::size_t length = std::min(name.size() - at, sizeof rest.bytes);
+    memcpy(rest.bytes, name.data() + at, length);
+    rest.more_name = kNoSlot;
+    link = &rest.more_name;
+    at += length;
+  }
+  store.hash = HashOf(queue, name);
+  SlotIndex& bucket = BucketOf(store.hash);
+  store.next = bucket;
+  bucket = index + 1;
+  if (at == name.size()) return index;
+  Remove(index);
+  return kNoSlot;
+}
+
+void StorePool::Remove(SlotIndex index) {
+  Store& store = slots()[index].store;
+  SlotIndex* link = &BucketOf(store.hash);
+  while (*link != index + 1) link = &slots()[*link - 1].store.next;
+  *link = store.next;
+  for (SlotIndex more = store.more_name; more != kNoSlot;) {
+    const SlotIndex next = slots()[more].rest.more_name;
+    Free(more);
+    more = next;
+  }
+  Free(index);
+}
+
+std::string StorePool::Name(SlotIndex index) const {
+  const Store& store = slots()[index].store;
+  std::string name;
+  name.reserve(store.name_length);
+  name.append(store.name, std::min<std::size_t>(store.name_length, sizeof store.name));
+  for (SlotIndex more = store.more_name; more != kNoSlot; more = slots()[more].rest.more_name)
+    name.append(slots()[more].rest.bytes,
+                std::min<std::size_t>(store.name_length - name.size(), sizeof NameRest::bytes));
+  return name;
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,137 @@
+/*
+ * store_pool.h
+ *   Fixed memory for what is known of waiting stores: slots found by queue and name.  Plain memory without
+ *   pointers (it lies in shared memory, under the caller's lock); nothing here allocates or throws, except
+ *   Name().  A slot that was never used is never touched, so that memory is paid as stores wait.
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace product_optimizer {
+
+/* Where a row stands in the line of its store: lower is served first. */
+struct ItemKey {
+  std::int64_t id;
+  std::int16_t priority;
+
+  bool operator<(const ItemKey& other) const {
+    return priority != other.priority ? priority < other.priority : id < other.id;
+  }
+  bool operator<=(const ItemKey& other) const { return !(other < *this); }
+};
+
+constexpr ItemKey kFirstKey{INT64_MIN, INT16_MIN};
+constexpr ItemKey kLastKey{INT64_MAX, INT16_MAX};
+
+/* The greatest key below this one. */
+inline ItemKey Before(const ItemKey& key) {
+  if (key.id > INT64_MIN) return {key.id - 1, key.priority};
+  return key.priority > INT16_MIN ? ItemKey{INT64_MAX, static_cast<std::int16_t>(key.priority - 1)}
+                                  : kFirstKey;
+}
+
+using SlotIndex = std::uint32_t;
+constexpr SlotIndex kNoSlot = UINT32_MAX;
+
+enum class StoreState : std::uint8_t {
+  kReady,  /* in line */
+  kIdle,   /* nothing of it is known to wait; it is remembered for what it was served too early */
+  kParked, /* rows of it wait, but may not be claimed before a time or an event */
+};
+
+/* What the owner of the queue wants of a store. */
+struct StorePolicy {
+  float weight = 1;
+  std::int32_t max_in_flight = -1;      /* -1: no limit of its own */
+  std::int32_t requests_per_minute = 0; /* 0: no limit of its own */
+  std::int32_t tokens_per_minute = 0;   /* 0: no limit of its own */
+  bool paused = false;
+
+  bool operator==(const StorePolicy& other) const {
+    return weight == other.weight && max_in_flight == other.max_in_flight &&
+           requests_per_minute == other.requests_per_minute && tokens_per_minute == other.tokens_per_minute &&
+           paused == other.paused;
+  }
+};
+
+/* What is known of one store. */
+struct Store {
+  std::uint64_t hash;
+  double turn;              /* virtual time of its next item */
+  std::uint64_t order;      /* among equal turns the lower goes first */
+  std::uint64_t parked_until_ns;
+  ItemKey head;             /* rows up to this key are dealt with */
+  ItemKey posted[2];        /* the lowest key that was posted in each of the last two epochs … */
+  std::uint64_t posted_epoch[2]; /* … which these are; 0: none */
+  std::uint32_t known;      /* rows that wait at least; kUnknownRows: nobody counted */
+  StorePolicy policy;
+  std::uint32_t policy_version; /* of the queue when the policy was read; 0: never */
+  float cost;               /* what its items cost, a moving average */
+  SlotIndex left, right, parent; /* in a StoreHeap */
+  SlotIndex next;           /* with the same hash bucket */
+  SlotIndex more_name;
+  std::uint16_t name_length;
+  std::uint8_t queue;
+  std::uint8_t rank; /* in a StoreHeap */
+  StoreState state;
+  char name[39];
+};
+
+class StorePool {
+ public:
+  /* The memory that a pool of so many slots takes, this object included. */
+  static std::size_t BytesFor(std::uint32_t capacity);
+
+  /* To be called on zeroed memory of BytesFor(capacity) bytes. */
+  void Start(std::uint32_t capacity);
+
+  SlotIndex Find(std::uint8_t queue, std::string_view name) const;
+
+  /* A fresh slot with nothing but its queue and name; kNoSlot when there is no room. */
+  SlotIndex Add(std::uint8_t queue, std::string_view name);
+
+  void Remove(SlotIndex index);
+
+  Store& operator[](SlotIndex index) { return slots()[index].store; }
+  const Store& operator[](SlotIndex index) const { return slots()[index].store; }
+
+  std::string Name(SlotIndex index) const;
+
+  /* Slots in use, those that hold the rest of a long name included. */
+  std::uint32_t used() const { return used_; }
+  std::uint32_t ever_used() const { return ever_used_; }
+
+ private:
+  struct NameRest {
+    SlotIndex more_name;
+    char bytes[176];
+  };
+  union Slot {
+    Store store;
+    NameRest rest;
+    SlotIndex next_free;
+  };
+
+  SlotIndex Take();
+  void Free(SlotIndex index);
+  bool HasName(const Store& store, std::string_view name) const;
+
+  SlotIndex* buckets() { return reinterpret_cast<SlotIndex*>(this + 1); }
+  const SlotIndex* buckets() const { return reinterpret_cast<const SlotIndex*>(this + 1); }
+  Slot* slots() { return reinterpret_cast<Slot*>(buckets() + bucket_count_); }
+  const Slot* slots() const { return reinterpret_cast<const Slot*>(buckets() + bucket_count_); }
+  SlotIndex& BucketOf(std::uint64_t hash) { return buckets()[hash & (bucket_count_ - 1)]; }
+
+  std::uint32_t capacity_;
+  std::uint32_t bucket_count_; /* a power of two, at least 2, so that slots are aligned */
+  std::uint32_t ever_used_;    /* slots from here on were never touched */
+  std::uint32_t used_;
+  SlotIndex first_free_;
+  std::uint32_t unused_[3];
+};
+
+}  // namespace product_optimizer

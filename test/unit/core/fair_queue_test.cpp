@@ -1,0 +1,153 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "shop.h"
+
+namespace product_optimizer {
+namespace {
+
+TEST(FairQueue, FourStoresGiveTwentyEachTenGiveTenEach) {
+  Shop shop;
+  for (int i = 0; i < 4; i++) shop.Insert(Name(i), 100);
+  for (const auto& [name, items] : shop.ClaimNow(100)) EXPECT_EQ(items, 20) << name;
+  for (int i = 4; i < 10; i++) shop.Insert(Name(i), 100);
+  shop.ClaimNow(10);
+  const auto got = shop.ClaimNow(100);
+  EXPECT_EQ(got.size(), 10u);
+  for (const auto& [name, items] : got) EXPECT_EQ(items, 10) << name;
+}
+
+TEST(FairQueue, FiveHundredStoresGiveOneEachInRotation) {
+  Shop shop;
+  for (int i = 0; i < 500; i++) shop.Insert(Name(i), 3);
+  std::map<std::string, int> all;
+  for (int claim = 0; claim < 5; claim++) {
+    const auto got = shop.ClaimNow(100);
+    EXPECT_EQ(got.size(), 100u);
+    for (const auto& [name, items] : got) all[name] += items;
+  }
+  EXPECT_EQ(all.size(), 500u);
+}
+
+TEST(FairQueue, ANewcomerBehindAMillionRowsIsInTheNextClaim) {
+  Shop shop;
+  shop.Insert("whale", 100000);
+  for (int i = 0; i < 1000; i++) shop.ClaimNow(10);
+  shop.Insert("newcomer", 1);
+  EXPECT_EQ(shop.ClaimNow(2).count("newcomer"), 1u);
+}
+
+TEST(FairQueue, WhoAlwaysInsertsOneMoreDoesNotOvertake) {
+  Shop shop;
+  shop.Insert("a", 100);
+  shop.Insert("b", 100);
+  std::map<std::string, int> all;
+  for (int i = 0; i < 90; i++) {
+    shop.Insert("eager", 1);
+    for (const auto& [name, items] : shop.ClaimNow(1)) all[name] += items;
+  }
+  for (const auto& [name, items] : all) EXPECT_NEAR(items, 30, 1) << name;
+}
+
+TEST(FairQueue, AnEmptyStoreIsNotVisited) {
+  Shop shop;
+  for (int i = 0; i < 100; i++) shop.Insert(Name(i), 1);
+  EXPECT_EQ(shop.ClaimNow(100).size(), 100u);
+  EXPECT_EQ(shop.queue.waiting(), 0u);
+  EXPECT_TRUE(shop.queue.Plan({1, 100, 20, false, nullptr}).empty());
+}
+
+TEST(FairQueue, HeavyItemsCostTheirStoreItsTurns) {
+  Shop shop;
+  shop.policies["heavy"] = {1, 20, false};
+  shop.Insert("heavy", 5000);
+  shop.Insert("light", 5000);
+  std::map<std::string, int> all;
+  for (int i = 0; i < 2100; i++)
+    for (const auto& [name, items] : shop.ClaimNow(1)) all[name] += items;
+  EXPECT_NEAR(all["heavy"] * 20, all["light"], 21);
+  /* … also when it inserts them one by one, each as a newcomer. */
+  Shop sly;
+  sly.policies["heavy"] = {1, 20, false};
+  sly.Insert("light", 5000);
+  all.clear();
+  for (int i = 0; i < 2100; i++) {
+    if (sly.waiting["heavy"].empty()) sly.Insert("heavy", 1);
+    for (const auto& [name, items] : sly.ClaimNow(1)) all[name] += items;
+  }
+  EXPECT_NEAR(all["heavy"] * 20, all["light"], 42);
+}
+
+TEST(FairQueue, WeightsHoldUnderTheCapOfAStore) {
+  Shop shop;
+  shop.policies["double"] = {2, 1, false};
+  for (const char* name : {"double", "one", "other"}) shop.Insert(name, 4000);
+  std::map<std::string, int> all;
+  for (int i = 0; i < 100; i++)
+    for (const auto& [name, items] : shop.ClaimNow(100, 20, true)) all[name] += items;
+  EXPECT_NEAR(all["double"], 2 * all["one"], 20);
+  EXPECT_NEAR(all["one"], all["other"], 1);
+}
+
+TEST(FairQueue, AParkedStoreHoldsNobodyBackAndReturnsToItsPlace) {
+  Shop shop;
+  shop.policies["paused"] = {1, 1, true};
+  for (const char* name : {"a", "b", "paused"}) shop.Insert(name, 300);
+  EXPECT_EQ(shop.ClaimNow(30).size(), 2u);
+  for (int i = 0; i < 10; i++) shop.ClaimNow(10);
+  shop.policies["paused"].paused = false;
+  EXPECT_EQ(shop.ClaimNow(10).count("paused"), 0u) << "parked until told";
+  shop.queue.Unpark("paused");
+  const auto got = shop.ClaimNow(30);
+  for (const auto& [name, items] : got) EXPECT_NEAR(items, 10, 1) << name;
+  EXPECT_EQ(got.size(), 3u) << "nothing was saved up";
+}
+
+TEST(FairQueue, WhoIsRefusedStaysNext) {
+  Shop shop;
+  for (const char* name : {"a", "b", "c"}) shop.Insert(name, 10);
+  shop.ClaimNow(1); /* of a: now b is the first of three */
+  for (int i = 0; i < 5; i++) {
+    const std::vector<Turn> turns = shop.queue.Plan({1, 1 + i % 3, 1, false, nullptr});
+    ASSERT_EQ(turns.front().name, "b");
+    for (const Turn& turn : turns) {
+      TurnReport report;
+      report.given = 1;
+      report.left = true;
+      report.first_left = report.last_given = *shop.waiting[turn.name].begin();
+      shop.queue.Report(turn, report);
+    }
+  }
+  EXPECT_EQ(shop.ClaimNow(1).count("b"), 1u);
+}
+
+TEST(FairQueue, MoreStoresThanThePoolHoldsAllGetTheirTurn) {
+  Shop shop(16);
+  for (int i = 0; i < 100; i++) shop.Insert(Name(i), 50);
+  std::map<std::string, int> all;
+  int look_at = 0;
+  for (int claim = 0; claim < 300; claim++) {
+    /* The walk over the table goes round and round. */
+    for (int i = 0; i < 30; i++, look_at++) {
+      const std::string name = Name(look_at % 100);
+      if (!shop.waiting[name].empty()) shop.queue.Found(name, *shop.waiting[name].begin());
+    }
+    for (const auto& [name, items] : shop.ClaimNow(10)) all[name] += items;
+  }
+  EXPECT_EQ(all.size(), 100u);
+  for (const auto& [name, items] : all) EXPECT_GE(items, 10) << name;
+}
+
+TEST(FairQueue, ClearGivesEverySlotBack) {
+  Shop shop;
+  for (int i = 0; i < 50; i++) shop.Insert(Name(i), 2);
+  shop.ClaimNow(60);
+  shop.queue.Clear();
+  EXPECT_EQ(shop.pool()->used(), 0u);
+  EXPECT_EQ(shop.queue.waiting(), 0u);
+}
+
+}  // namespace
+}  // namespace product_optimizer
