@@ -12,14 +12,11 @@ BEGIN
     END IF;
   END LOOP;
 END $$;
--- The rotation's mark lives with the worker's slot.  This puts it behind every store of the tests.
+-- The queue lives with the worker's slot.
 SELECT wait_until($$ (SELECT worker_state = 'blocked' FROM optimizer_stats()) $$) AS worker_is_blocked;
 CREATE FUNCTION start_round() RETURNS void LANGUAGE sql AS $$
   DELETE FROM job_items;
   DELETE FROM stores;
-  INSERT INTO job_items (instance_id, payload) VALUES ('zzz', '0');
-  SELECT count(*) FROM claim_pending_items(1);
-  DELETE FROM job_items;
 $$;
 CREATE FUNCTION fill(prefix text, stores int, rows_each int) RETURNS void LANGUAGE sql AS $$
   INSERT INTO job_items (instance_id, payload)

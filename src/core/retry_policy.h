@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/outcome.h"
@@ -37,5 +38,10 @@ struct Decision {
  */
 Decision Decide(const Outcome& outcome, int attempt, int max_attempts, bool was_truncated,
                 const RetrySettings& settings, double random);
+
+/* A pause that doubles each time, from first up to longest. */
+inline std::uint64_t Doubling(std::uint64_t first, std::uint64_t longest, int times) {
+  return times >= 16 ? longest : std::min(longest, first << times);
+}
 
 }  // namespace product_optimizer

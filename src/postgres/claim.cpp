@@ -1,218 +1,327 @@
 #include "postgres/claim.h"
 
 #include <algorithm>
+#include <deque>
 #include <unordered_map>
 
+#include "postgres/clock.h"
 #include "postgres/guard.h"
-#include "postgres/settings.h"
-#include "postgres/spi.h"
-#include "postgres/waiting_stores.h"
+#include "postgres/probe.h"
+#include "postgres/queue_notes.h"
+#include "postgres/shared_queue.h"
+#include "postgres/store_walk.h"
 
 namespace product_optimizer {
 
 namespace {
 
-/*
- * Row comparison, both bounds and an order that names the whole index: written so, the probe has one
- * possible plan.  OFFSET 0 keeps the planner from joining whole tables.
- */
-#define LOCK_STATEMENT(payload)                                                                      \
-  "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code, " payload         \
-  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"              \
-  "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS s(instance_id, head_priority, head_id, most, n)" \
-  " CROSS JOIN LATERAL ("                                                                            \
-  "   SELECT i.ctid, i.* FROM job_items i"                                                           \
-  "    WHERE i.status = 'PENDING'"                                                                   \
-  "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"        \
-  "      AND i.instance_id <= s.instance_id"                                                         \
-  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x"       \
-  "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
-Statement lock_with_payload = {
-    LOCK_STATEMENT("x.payload::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
-Statement lock_without_payload = {
-    LOCK_STATEMENT("NULL::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
-#undef LOCK_STATEMENT
+/* How many stores that turn out to have nothing one claim goes on after. */
+constexpr std::int64_t kMostEmpty = 1000;
 
-/*
- * By ctid: it cannot claim more than was locked.  A row that changed under our hands is locked but not
- * matched: what counts as claimed is what comes back.
- */
-Statement take = {
-    "UPDATE job_items i"
-    "   SET status = 'RUNNING', attempts = least(i.attempts + 1, 32767), claimed_by = $2,"
-    "       lease_expires_at = clock_timestamp() + $3, started_at = clock_timestamp(), finished_at = NULL"
-    " WHERE i.ctid = ANY ($1) AND i.status = 'PENDING'"
-    " RETURNING i.*",
-    3,
-    {TIDARRAYOID, TEXTOID, INTERVALOID}};
+/* How far one claim walks over the table when the queue knows of nobody. */
+constexpr int kMostSteps = 8;
+constexpr std::int64_t kStoresPerStep = 1000;
 
-struct LockedRow {
-  Candidate candidate;
-  ItemPointerData ctid;
-};
+/* Longest time until a store is asked again that nothing was heard of: paused, or full of RUNNING items. */
+constexpr std::uint64_t kPausedNs = 30'000'000'000;
+constexpr std::uint64_t kFullNs = 5'000'000'000;
 
-Datum ArrayDatum(Datum* values, std::size_t count, Oid type, int length, bool by_value, char alignment) {
-  return PointerGetDatum(construct_array(values, static_cast<int>(count), type, length, by_value, alignment));
+/* Until the claimer of a store with a max_in_flight has committed. */
+constexpr std::uint64_t kBusyNs = 10'000'000;
+
+constexpr int kMostPlans = 4;
+
+ItemKey KeyOf(const LockedRow& row) {
+  return {row.candidate.item.id, row.candidate.item.priority};
 }
 
-/* Locks the next rows of each store, as many as wanted of it; appends them to rows[store]. */
-void LockRows(Line& line, const std::vector<std::int64_t>& wanted, bool with_payload,
-              std::vector<std::vector<LockedRow>>& rows) {
-  std::vector<std::size_t> asked;
-  for (std::size_t i = 0; i < wanted.size(); i++)
-    if (wanted[i] > 0) asked.push_back(i);
-  Call([&] {
-    const std::size_t count = asked.size();
-    auto* const instances = static_cast<Datum*>(palloc(count * sizeof(Datum)));
-    auto* const priorities = static_cast<Datum*>(palloc(count * sizeof(Datum)));
-    auto* const ids = static_cast<Datum*>(palloc(count * sizeof(Datum)));
-    auto* const limits = static_cast<Datum*>(palloc(count * sizeof(Datum)));
-    for (std::size_t k = 0; k < count; k++) {
-      const StoreInLine& store = line.stores[asked[k]];
-      instances[k] = TextDatum(store.instance_id);
-      priorities[k] = Int16GetDatum(store.head_priority);
-      ids[k] = Int64GetDatum(store.head_id);
-      limits[k] = Int64GetDatum(wanted[asked[k]]);
+/* What an old snapshot shows of the policies holds for this claim alone. */
+std::uint32_t PolicyVersionOf(const Turn& turn) {
+  return IsolationUsesXactSnapshot() ? 0 : turn.policy_version;
+}
+
+/* A turn that nothing was made of. */
+TurnReport Untouched(const Turn& turn) {
+  TurnReport report;
+  report.policy = turn.policy;
+  report.policy_version = PolicyVersionOf(turn);
+  return report;
+}
+
+/* A part while its rows are chosen from. */
+struct Service {
+  Part* part;
+  TurnReport report;
+  std::size_t next = 0; /* row */
+  double turn;
+  std::uint64_t order;
+};
+
+class Claim {
+ public:
+  explicit Claim(const ClaimRequest& request) : request_(request) {}
+
+  /* A claim that fails, or that read an old snapshot, leaves the queue as it was. */
+  ~Claim() {
+    if (reported_) return;
+    services_.clear();
+    Report();
+  }
+
+  /* Locks what the queue has to give; how many rows are locked. */
+  std::int64_t Lock(bool with_payload);
+
+  ClaimResult Take(const Chooser& chooser);
+
+ private:
+  std::vector<Part*> Plan(std::int64_t items);
+  void Withdraw(const std::vector<Part*>& planned);
+  void LimitRunning(const std::vector<Part*>& planned);
+  void Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, ClaimResult& result);
+  void Account(Service& service, const std::unordered_map<std::int64_t, TakenRow>& taken);
+  void Report();
+
+  const ClaimRequest& request_;
+  std::deque<Part> parts_; /* stays where it is while it grows */
+  /* What stores gave so far, and up to where: they are told to the queue only at the end. */
+  std::unordered_map<std::string, std::int64_t> given_;
+  std::unordered_map<std::string, ItemKey> heads_;
+  std::int64_t locked_ = 0;
+  std::deque<Service> services_;
+  bool reported_ = false;
+};
+
+/* The turns of the queue, with the policies that hold now: where one changed them, the queue plans anew. */
+std::vector<Part*> Claim::Plan(std::int64_t items) {
+  std::vector<Part*> planned;
+  for (int attempt = 1; attempt <= kMostPlans; attempt++) {
+    std::vector<Turn> turns;
+    {
+      QueueScope scope;
+      turns = scope.queue().Plan(
+          {NowNs(), items, request_.max_per_store, request_.strict, given_.empty() ? nullptr : &given_});
     }
-    Arguments arguments;
-    arguments.Set(0, ArrayDatum(instances, count, TEXTOID, -1, false, TYPALIGN_INT));
-    arguments.Set(1, ArrayDatum(priorities, count, INT2OID, 2, true, TYPALIGN_SHORT));
-    arguments.Set(2, ArrayDatum(ids, count, INT8OID, 8, true, TYPALIGN_DOUBLE));
-    arguments.Set(3, ArrayDatum(limits, count, INT8OID, 8, true, TYPALIGN_DOUBLE));
-    const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
-    for (std::uint64_t row = 0; row < found; row++) {
-      const std::size_t index = asked[static_cast<std::size_t>(Int64Column(row, 1) - 1)];
-      LockedRow& locked = rows[index].emplace_back();
-      bool is_null;
-      ItemPointerCopy(reinterpret_cast<ItemPointer>(DatumGetPointer(Column(row, 2, &is_null))), &locked.ctid);
-      Item& item = locked.candidate.item;
-      item.id = Int64Column(row, 3);
-      item.priority = Int16Column(row, 4);
-      item.attempt = Int16Column(row, 5);
-      item.max_attempts = Int16Column(row, 6);
-      TextColumn(row, 7, item.last_error_code);
-      TextColumn(row, 8, item.payload);
-      Column(row, 9, &is_null);
-      if (!is_null) item.job_id = Int64Column(row, 9);
-      if (!TextColumn(row, 10, item.instructions.emplace())) item.instructions.reset();
-      if (!TextColumn(row, 11, item.response_schema.emplace())) item.response_schema.reset();
-      if (!TextColumn(row, 12, item.model.emplace())) item.model.reset();
-      if (!TextColumn(row, 13, item.params.emplace())) item.params.reset();
+    planned.clear();
+    std::vector<Part*> unknown;
+    std::vector<StorePolicy> assumed;
+    for (Turn& turn : turns) {
+      Part& part = parts_.emplace_back();
+      part.most = turn.items;
+      part.turn = std::move(turn);
+      planned.push_back(&part);
+      if (part.turn.policy_known) continue;
+      unknown.push_back(&part);
+      assumed.push_back(part.turn.policy);
     }
-    SPI_freetuptable(SPI_tuptable);
-  });
-  for (std::size_t index : asked) {
-    StoreInLine& store = line.stores[index];
-    std::vector<LockedRow>& of_store = rows[index];
-    std::sort(of_store.begin(), of_store.end(), [](const LockedRow& a, const LockedRow& b) {
-      const Item &x = a.candidate.item, &y = b.candidate.item;
-      return x.priority != y.priority ? x.priority < y.priority : x.id < y.id;
-    });
-    for (LockedRow& locked : of_store) {
-      Item& item = locked.candidate.item;
-      item.instance_id = store.instance_id;
-      if (item.max_attempts == 0) item.max_attempts = static_cast<std::int16_t>(DefaultMaxAttempts());
-      locked.candidate.store_limits = store.limits;
-    }
-    if (of_store.empty()) continue;
-    store.head_priority = of_store.back().candidate.item.priority;
-    store.head_id = of_store.back().candidate.item.id;
+    if (unknown.empty()) break;
+    ReadPolicies(unknown);
+    bool as_assumed = true;
+    for (std::size_t i = 0; i < unknown.size(); i++) as_assumed &= unknown[i]->turn.policy == assumed[i];
+    if (as_assumed || attempt == kMostPlans) break;
+    Withdraw(planned);
+  }
+  return planned;
+}
+
+/* These turns are not taken after all; the queue learns the policies that made it so. */
+void Claim::Withdraw(const std::vector<Part*>& planned) {
+  QueueScope scope;
+  for (const Part* part : planned) scope.queue().Report(part->turn, Untouched(part->turn));
+  parts_.resize(parts_.size() - planned.size());
+}
+
+/* Lowers what is asked of stores with a max_in_flight to the room they have. */
+void Claim::LimitRunning(const std::vector<Part*>& planned) {
+  std::vector<Part*> limited;
+  for (Part* part : planned)
+    if (part->turn.policy.max_in_flight >= 0 && !part->turn.policy.paused) limited.push_back(part);
+  if (limited.empty()) return;
+  const std::vector<std::int64_t> room = CountRoom(limited);
+  for (std::size_t i = 0; i < limited.size(); i++) {
+    const auto given = given_.find(limited[i]->turn.name);
+    const std::int64_t ours = given == given_.end() ? 0 : given->second;
+    limited[i]->most = std::clamp<std::int64_t>(room[i] - ours, 0, limited[i]->most);
   }
 }
 
-struct InOrder {
-  std::size_t store;
-  std::size_t row; /* in rows[store] */
-};
-
-/* Plans rounds, locks what they ask for, and plans again for what stores promised and did not have. */
-std::vector<InOrder> LockInOrder(Line& line, std::int64_t max_items, bool with_payload,
-                                 std::vector<std::vector<LockedRow>>& rows) {
-  constexpr int kMostPasses = 4;
-  std::vector<InOrder> order;
-  std::vector<std::size_t> used(line.stores.size(), 0);
-  for (int pass = 0; pass < kMostPasses; pass++) {
-    const auto missing = max_items - static_cast<std::int64_t>(order.size());
-    if (missing <= 0) break;
-    const std::vector<std::size_t> plan =
-        PlanRounds(line.shares, missing, order.empty() ? 0 : order.back().store + 1);
-    if (plan.empty()) break;
-    std::vector<std::int64_t> wanted(line.stores.size(), 0);
-    for (std::size_t store : plan) wanted[store]++;
-    LockRows(line, wanted, with_payload, rows);
-    for (std::size_t store : plan) {
-      if (used[store] < rows[store].size()) {
-        order.push_back({store, used[store]++});
-      } else {
-        line.shares[store].open = false;
-      }
+std::int64_t Claim::Lock(bool with_payload) {
+  std::int64_t empty = 0;
+  while (locked_ < request_.max_items && empty < kMostEmpty) {
+    const std::vector<Part*> planned = Plan(request_.max_items - locked_);
+    if (planned.empty()) break;
+    LimitRunning(planned);
+    std::vector<Part*> asked;
+    for (Part* part : planned) {
+      if (part->turn.policy.paused) part->most = 0;
+      const auto head = heads_.find(part->turn.name);
+      if (head != heads_.end()) part->turn.head = std::max(part->turn.head, head->second);
+      if (part->most > 0) asked.push_back(part);
+    }
+    if (!asked.empty()) LockRows(asked, with_payload);
+    for (const Part* part : planned) {
+      const auto found = static_cast<std::int64_t>(part->rows.size());
+      locked_ += found;
+      std::int64_t& given = given_[part->turn.name];
+      given = found < part->turn.items ? kNothingMore : given + found;
+      empty += found == 0 ? 1 : 0;
+      if (found == 0) continue;
+      NoteLocked(part->turn.name, KeyOf(part->rows.front()));
+      heads_[part->turn.name] = KeyOf(part->rows.back());
     }
   }
-  return order;
+  return locked_;
 }
 
-ClaimResult TakeRows(const ClaimRequest& request, std::vector<LockedRow*>& chosen) {
+/* In the order of their turns, each row at its own cost. */
+void Claim::Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, ClaimResult& result) {
+  std::uint64_t order = 0;
+  std::vector<Service*> line;
+  const auto comes_later = [](const Service* a, const Service* b) {
+    return a->turn != b->turn ? a->turn > b->turn : a->order > b->order;
+  };
+  for (Part& part : parts_) {
+    Service& service = services_.emplace_back();
+    service.part = &part;
+    service.turn = part.turn.turn;
+    service.order = part.turn.order;
+    order = std::max(order, part.turn.order);
+    if (!part.rows.empty()) line.push_back(&service);
+  }
+  std::make_heap(line.begin(), line.end(), comes_later);
+  while (!line.empty()) {
+    std::pop_heap(line.begin(), line.end(), comes_later);
+    Service& service = *line.back();
+    LockedRow& row = service.part->rows[service.next++];
+    const Choice choice = chooser ? chooser(row.candidate) : Choice::kTake;
+    if (choice == Choice::kSkip) {
+      service.report.park_until_ns = row.candidate.park_until_ns;
+      service.next = service.part->rows.size();
+    } else if (choice == Choice::kLeave) {
+      result.left++;
+    } else {
+      chosen.push_back(&row);
+      service.turn += row.candidate.cost / service.part->turn.policy.weight;
+      service.order = ++order;
+    }
+    if (service.next == service.part->rows.size()) {
+      line.pop_back();
+    } else {
+      std::push_heap(line.begin(), line.end(), comes_later);
+    }
+  }
+}
+
+/* What the queue is told of one part. */
+void Claim::Account(Service& service, const std::unordered_map<std::int64_t, TakenRow>& taken) {
+  const Part& part = *service.part;
+  TurnReport& report = service.report;
+  report.given = static_cast<std::int64_t>(part.rows.size());
+  report.policy = part.turn.policy;
+  report.policy_version = PolicyVersionOf(part.turn);
+  double cost = 0;
+  for (const LockedRow& row : part.rows) {
+    const Item& item = row.candidate.item;
+    report.last_given = KeyOf(row);
+    if (taken.count(item.id) != 0) {
+      report.taken++;
+      cost += row.candidate.cost;
+    } else if (!report.left) {
+      report.left = true;
+      report.first_left = report.last_given;
+    }
+  }
+  report.charge = cost / part.turn.policy.weight;
+  if (report.taken > 0) report.cost = cost / static_cast<double>(report.taken);
+  if (report.left) NoteLeft(part.turn.name, report.first_left);
+  if (report.park_until_ns != 0) return;
+  if (part.turn.policy.paused) {
+    report.park_until_ns = NowNs() + kPausedNs;
+  } else if (part.most < part.turn.items && report.given == part.most) {
+    report.park_until_ns = NowNs() + (part.busy ? kBusyNs : kFullNs);
+  } else {
+    report.exhausted = report.given < part.turn.items;
+  }
+}
+
+void Claim::Report() {
+  reported_ = true;
+  while (services_.size() < parts_.size()) {
+    const Part& part = parts_[services_.size()];
+    services_.emplace_back().report = Untouched(part.turn);
+  }
+  QueueScope scope;
+  for (std::size_t i = 0; i < parts_.size(); i++) scope.queue().Report(parts_[i].turn, services_[i].report);
+}
+
+ClaimResult Claim::Take(const Chooser& chooser) {
   ClaimResult result;
-  if (chosen.empty()) return result;
-  std::unordered_map<std::int64_t, std::pair<HeapTuple, std::int16_t>> returned;
-  returned.reserve(chosen.size());
-  Call([&] {
-    auto* const tids = static_cast<Datum*>(palloc(chosen.size() * sizeof(Datum)));
-    for (std::size_t i = 0; i < chosen.size(); i++) tids[i] = PointerGetDatum(&chosen[i]->ctid);
-    Arguments arguments;
-    arguments.Set(0, ArrayDatum(tids, chosen.size(), TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
-    arguments.Set(1, TextDatum(request.claimed_by));
-    arguments.Set(2, IntervalDatum(request.lease_ms));
-    const std::uint64_t count = Execute(take, arguments);
-    const int id = SPI_fnumber(SPI_tuptable->tupdesc, "id");
-    const int attempts = SPI_fnumber(SPI_tuptable->tupdesc, "attempts");
-    for (std::uint64_t row = 0; row < count; row++)
-      returned[Int64Column(row, id)] = {SPI_tuptable->vals[row], Int16Column(row, attempts)};
-    result.row_description = SPI_tuptable->tupdesc;
-  });
+  std::vector<LockedRow*> chosen;
+  Serve(chooser, chosen, result);
+  std::unordered_map<std::int64_t, TakenRow> taken;
+  if (!chosen.empty()) taken = TakeRows(chosen, request_.claimed_by, request_.lease_ms, &result.row_description);
+  if (IsolationUsesXactSnapshot()) {
+    services_.clear(); /* what an old snapshot shows says nothing of where the stores stand now */
+  } else {
+    for (Service& service : services_) Account(service, taken);
+  }
+  Report();
   for (LockedRow* row : chosen) {
-    const auto found = returned.find(row->candidate.item.id);
-    if (found == returned.end()) continue;
-    result.rows.push_back(found->second.first);
+    const auto found = taken.find(row->candidate.item.id);
+    if (found == taken.end()) continue;
+    result.rows.push_back(found->second.row);
     result.items.push_back(std::move(row->candidate.item));
-    result.items.back().attempt = found->second.second;
+    result.items.back().attempt = found->second.attempt;
   }
   return result;
 }
 
-/* A store that gave all that was wanted of it may have more, and so may those that the walk did not reach. */
-bool MoreMayWait(const Line& line, const std::vector<std::vector<LockedRow>>& rows, std::size_t chosen) {
-  if (!line.whole) return true;
-  for (std::size_t i = 0; chosen > 0 && i < line.stores.size(); i++)
-    if (line.shares[i].open && !rows[i].empty()) return true;
+/* Walks until somebody is found, or to the end; true when the queue knows of somebody. */
+bool WalkUntilFound() {
+  for (int step = 0; step < kMostSteps; step++) {
+    const bool ended = WalkOn(kStoresPerStep);
+    if (LookAtQueue().waiting > 0) return true;
+    if (ended) break;
+  }
   return false;
+}
+
+/* What this transaction did itself, and what a queue of this process alone cannot have heard of. */
+void LookAtOwnRows(std::int64_t max_items) {
+  if (PostNotes()) {
+    RestartWalk();
+    for (int step = 0; step < kMostSteps && !WalkOn(kStoresPerStep); step++) {
+    }
+  } else if (FindSlot(MyDatabaseId) == nullptr) {
+    WalkOn(std::min(max_items + 4, kStoresPerStep));
+  }
 }
 
 }  // namespace
 
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
-  Line line = FindWaitingStores(request);
-  if (line.stores.empty()) return {};
-  std::vector<std::vector<LockedRow>> rows(line.stores.size());
-  const std::vector<InOrder> order = LockInOrder(line, request.max_items, static_cast<bool>(chooser), rows);
-
-  std::vector<LockedRow*> chosen;
-  std::int64_t left = 0; /* the first store that was left stays next in line */
-  /* Where nobody could give anything, the next claim goes on behind them. */
-  std::ptrdiff_t served_last = order.empty() ? static_cast<std::ptrdiff_t>(line.stores.size()) - 1 : -1;
-  for (const InOrder& next : order) {
-    LockedRow& row = rows[next.store][next.row];
-    const Choice choice = chooser ? chooser(row.candidate) : Choice::kTake;
-    if (choice == Choice::kTake) chosen.push_back(&row);
-    if (choice == Choice::kLeave) left++;
-    if (left == 0) served_last = static_cast<std::ptrdiff_t>(next.store);
+  LookAtOwnRows(request.max_items);
+  bool found = false;
+  for (;;) {
+    Claim claim(request);
+    const std::int64_t locked = claim.Lock(static_cast<bool>(chooser));
+    ClaimResult result = claim.Take(chooser);
+    if (locked > 0) return result;
+    /* Found, but not to be had: others have these rows locked. */
+    result.met_locked = found;
+    if (found || !MayWalkWhenIdle(NowNs())) return result;
+    found = WalkUntilFound();
+    if (!found) return result;
   }
-  ClaimResult result = TakeRows(request, chosen);
-  RememberRotation(line, served_last); /* not for a claim that fails */
-  result.left = left;
-  result.more = MoreMayWait(line, rows, chosen.size());
-  result.waits_for_answers = line.waits_for_answers;
-  return result;
+}
+
+std::string ParkNextStore(std::uint64_t until_ns) {
+  QueueScope scope;
+  const std::vector<Turn> turns = scope.queue().Plan({NowNs(), 1, 1, true, nullptr});
+  if (turns.empty()) return {};
+  TurnReport report = Untouched(turns.front());
+  report.park_until_ns = until_ns;
+  scope.queue().Report(turns.front(), report);
+  return turns.front().name;
 }
 
 }  // namespace product_optimizer

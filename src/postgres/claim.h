@@ -1,22 +1,21 @@
 /*
  * claim.h
- *   The fair claim: finds the stores that wait, locks the next rows of each in the order of service,
- *   lets the caller choose, and turns the chosen ones into RUNNING, all in the caller's transaction.
+ *   The fair claim: asks the queue whose turn it is, locks the next rows of those stores, lets the caller
+ *   choose in the order of service, and turns the chosen ones into RUNNING, all in the caller's transaction.
  *
- *   The rotation's memory (who was served last, who is owed a fraction) is a hint in shared memory; the
- *   table alone decides what is claimed, so any number of claimers may run at once.
+ *   What the queue knows is a hint in shared memory; the table alone decides what is claimed, so any
+ *   number of claimers may run at once.
  */
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "core/item.h"
 #include "core/limiter.h"
-#include "postgres/shared_state.h"
+#include "postgres/prelude.h"
 
 namespace product_optimizer {
 
@@ -24,6 +23,9 @@ namespace product_optimizer {
 struct Candidate {
   Item item;           /* attempt is still the one before the claim */
   Limits store_limits; /* of its store's own; 0: none */
+  /* For the chooser to fill in. */
+  double cost = 1;                 /* what it takes of its store's share, ≥ 1 */
+  std::uint64_t park_until_ns = 0; /* with kSkip: when its store may be asked again */
 };
 
 struct ClaimRequest {
@@ -31,16 +33,14 @@ struct ClaimRequest {
   std::int64_t max_per_store = 0; /* ≥ 1 */
   std::int64_t lease_ms = 0;      /* ≥ 1 */
   std::string claimed_by;
-  /* For a claimer that claims again at once: the cap of lighter stores shrinks by their weight. */
-  bool weighted_caps = false;
-  /* Stores to pass over; null: none. */
-  const std::map<std::string, std::uint64_t>* resting = nullptr;
+  /* For a claimer that claims again at once: a store at max_per_store is not overtaken, but ends the claim. */
+  bool strict = false;
 };
 
 enum class Choice {
   kTake,
   kLeave, /* stays PENDING, and its store stays next in line */
-  kSkip,  /* stays PENDING: its store's own limit holds it, so the rotation goes on without it */
+  kSkip,  /* stays PENDING, and its store is passed over until park_until_ns */
 };
 
 /* Asked about each candidate in the order of service. */
@@ -51,9 +51,8 @@ struct ClaimResult {
   std::vector<Item> items;     /* attempt is the claim's fencing token */
   std::vector<HeapTuple> rows; /* whole rows of job_items, as they are now */
   TupleDesc row_description = nullptr;
-  std::int64_t left = 0;          /* candidates that the chooser left */
-  bool more = false;              /* more may wait that could be claimed at once */
-  bool waits_for_answers = false; /* a store has a max_in_flight: more may be claimed once items end */
+  std::int64_t left = 0; /* candidates that the chooser left */
+  bool met_locked = false; /* there are waiting rows that others have locked */
 };
 
 /*
@@ -61,5 +60,8 @@ struct ClaimResult {
  * is read.  Throws PgError.
  */
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser);
+
+/* The store that is next in line is passed over until then; its name, "" when nobody waits. */
+std::string ParkNextStore(std::uint64_t until_ns);
 
 }  // namespace product_optimizer

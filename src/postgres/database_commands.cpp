@@ -3,11 +3,13 @@
  *   DROP DATABASE, ALTER DATABASE … RENAME or SET TABLESPACE and CREATE DATABASE … TEMPLATE need a
  *   database that nobody is connected to.  PostgreSQL waits up to five seconds for that; this hook uses
  *   them: it asks the database's worker to leave, and the launcher to leave the database alone.  When
- *   the command fails after all, the launcher starts the worker again.
+ *   the command fails after all, the launcher starts the worker again.  COMMIT PREPARED is noticed here
+ *   as well, for no trigger tells of what it brings.
  */
 #include <csignal>
 
 #include "postgres/launcher.h"
+#include "postgres/queue_notes.h"
 #include "postgres/shared_state.h"
 
 namespace product_optimizer {
@@ -72,6 +74,13 @@ void EndHold(const char* name) {
   if (ended) TellLauncher(database);
 }
 
+/* What waits from now on, or again, was decided in another transaction than this one. */
+bool EndsPrepared(Node* statement) {
+  if (!IsA(statement, TransactionStmt)) return false;
+  const TransactionStmtKind kind = reinterpret_cast<TransactionStmt*>(statement)->kind;
+  return kind == TRANS_STMT_COMMIT_PREPARED || kind == TRANS_STMT_ROLLBACK_PREPARED;
+}
+
 }  // namespace
 
 extern "C" {
@@ -81,9 +90,11 @@ static void WatchUtility(PlannedStmt* planned, const char* query, bool read_only
                          QueryEnvironment* environment, DestReceiver* receiver, QueryCompletion* completion) {
   const char* const name = DatabaseNeededAlone(planned->utilityStmt);
   if (name != nullptr) AskWorkerToLeave(name);
+  const bool ends_prepared = EndsPrepared(planned->utilityStmt);
   const ProcessUtility_hook_type next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
   next(planned, query, read_only_tree, context, parameters, environment, receiver, completion);
   if (name != nullptr && IsTransactionState()) EndHold(name);
+  if (ends_prepared) NotePreparedEnd();
 }
 
 }  // extern "C"

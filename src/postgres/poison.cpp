@@ -3,7 +3,6 @@
 #include "core/text.h"
 #include "postgres/claim.h"
 #include "postgres/spi.h"
-#include "postgres/waiting_stores.h"
 
 namespace product_optimizer {
 
@@ -28,20 +27,6 @@ void ReadWhole(std::int64_t id) {
 
 constexpr std::uint64_t kRestNs = 10'000'000'000;
 
-ClaimRequest OneItem(const Worker& worker) {
-  ClaimRequest request{1, 1, worker.settings.request_timeout_ms, worker.claimed_by};
-  request.resting = &worker.resting_stores;
-  return request;
-}
-
-/* The store that the next claim begins with. */
-std::string NextStore(const Worker& worker) {
-  const Line line = FindWaitingStores(OneItem(worker));
-  for (std::size_t i = 0; i < line.stores.size(); i++)
-    if (line.shares[i].cap > 0) return line.stores[i].instance_id;
-  return {};
-}
-
 }  // namespace
 
 bool MayBeOneRow(const TransactionFailure& failure) {
@@ -63,7 +48,8 @@ bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uin
   std::vector<Item> items;
   TransactionFailure second;
   /* Without a chooser no payload is read. */
-  if (RunTransaction(&second, [&] { items = ClaimItems(OneItem(worker), nullptr).items; }) ==
+  const ClaimRequest one_item{1, 1, worker.settings.request_timeout_ms, worker.claimed_by, true};
+  if (RunTransaction(&second, [&] { items = ClaimItems(one_item, nullptr).items; }) ==
       WorkResult::kCommitted) {
     bool found = false;
     for (const Item& item : items) {
@@ -82,10 +68,8 @@ bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uin
     }
     return found;
   }
-  std::string store;
-  if (RunTransaction(&second, [&] { store = NextStore(worker); }) != WorkResult::kCommitted || store.empty())
-    return false;
-  worker.resting_stores[store] = now_ns + kRestNs;
+  const std::string store = ParkNextStore(now_ns + kRestNs);
+  if (store.empty()) return false;
   WarnLine("store " + OneLine(store, 64) +
                " rests for ten seconds: an item of it cannot be claimed: " + OneLine(failure.message, 400),
            "Look at the triggers and constraints of job_items.");

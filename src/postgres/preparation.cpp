@@ -37,7 +37,6 @@ Choice Preparation::Choose(Candidate& candidate) {
   Prepared prepared;
   prepared.bucket = BucketOf(candidate);
   if (closed_models_.count(prepared.bucket.model) != 0) return Choice::kLeave;
-  if (closed_stores_.count(candidate.item.instance_id) != 0) return Choice::kSkip;
   auto built = BuildRequest(candidate.item, worker_.settings.request);
   if (auto* error = std::get_if<BuildError>(&built)) {
     /* A wrong setting is nobody's row's fault: it blocks, as a wrong key does. */
@@ -48,6 +47,7 @@ Choice Preparation::Choose(Candidate& candidate) {
   }
   prepared.request = std::get<BuiltRequest>(std::move(built));
   Reserve(prepared);
+  candidate.cost = CostOf(prepared);
   const SharedVerdict verdict = AcquireShared(prepared.bucket, 1, prepared.reserved_tokens);
   if (verdict.verdict.gate == Gate::kNeverFits) {
     const Limits& limits = verdict.by_store ? prepared.bucket.store_limits : prepared.bucket.limits;
@@ -70,11 +70,19 @@ Choice Preparation::Choose(Candidate& candidate) {
   return Choice::kTake;
 }
 
+/* Its part of the scarcer of the two limits, in requests. */
+double Preparation::CostOf(const Prepared& prepared) const {
+  const Limits& limits = prepared.bucket.limits;
+  if (worker_.settings.fair_by == FairBy::kItems || limits.tokens_per_minute == 0) return 1;
+  const double tokens_per_request = static_cast<double>(limits.tokens_per_minute) / static_cast<double>(limits.requests_per_minute);
+  return std::max(1.0, static_cast<double>(prepared.reserved_tokens) / tokens_per_request);
+}
+
 /*
  * When this model is the only one, nothing else could leave either: the store stays next in line, and
  * nothing smaller overtakes.  Else the store rests, and the others go on.
  */
-Choice Preparation::Postpone(const Candidate& candidate, const Prepared& prepared,
+Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared,
                              const SharedVerdict& verdict) {
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
               (verdict.by_store ? "store " + OneLine(candidate.item.instance_id, 64) : prepared.bucket.model);
@@ -83,8 +91,7 @@ Choice Preparation::Postpone(const Candidate& candidate, const Prepared& prepare
     closed_models_.insert(prepared.bucket.model);
     return Choice::kLeave;
   }
-  worker_.resting_stores[candidate.item.instance_id] = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
-  closed_stores_.insert(candidate.item.instance_id);
+  candidate.park_until_ns = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
   return Choice::kSkip;
 }
 

@@ -54,7 +54,8 @@ class Preparation {
   void Reserve(Prepared& prepared);
   Choice Refuse(const Candidate& candidate, Prepared prepared, OutcomeKind kind, std::string error,
                 std::string code);
-  Choice Postpone(const Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict);
+  double CostOf(const Prepared& prepared) const;
+  Choice Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict);
   void RestampAll();
   HttpRequest RequestOf(Prepared& prepared) const;
 
@@ -62,7 +63,6 @@ class Preparation {
   std::map<std::int64_t, Prepared> prepared_; /* by item id */
   /* The limiter said no to one of them: nothing smaller may overtake it. */
   std::set<std::string> closed_models_;
-  std::set<std::string> closed_stores_;
   std::uint64_t wait_ns_ = kNever;
   std::string throttle_;
 };

@@ -21,11 +21,6 @@ constexpr std::uint64_t kLongestRewriteNs = 30'000 * kNsPerMs;
 constexpr std::uint64_t kFirstProbeNs = 5'000 * kNsPerMs;
 constexpr std::uint64_t kLongestProbeNs = 300'000 * kNsPerMs;
 
-/* The wait doubles from first up to longest. */
-std::uint64_t Doubling(std::uint64_t first, std::uint64_t longest, int times) {
-  return times >= 16 ? longest : std::min(longest, first << times);
-}
-
 Outcome ReadCompletion(Api api, const HttpCompletion& completion) {
   if (!completion.error_code.empty()) return ReadTransportFailure(completion.error_code, completion.error);
   return ReadReply(api, {completion.status, completion.headers, completion.body,
@@ -139,14 +134,12 @@ bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFa
   worker.counted.items_failed += counted.items_failed;
   worker.counted.retries += counted.retries;
   worker.counted.late_results_rejected += counted.late_results_rejected;
-  if (worker.work_after_answers) worker.maybe_work = true;
   for (Settlement* settlement : batch) {
     if (settlement->decision.action == Action::kRetry) {
       const std::uint64_t due =
           NowNs() + static_cast<std::uint64_t>(settlement->decision.delay_ms) * kNsPerMs;
       worker.due_at_ns = std::min(worker.due_at_ns, due);
     }
-    if (settlement->decision.action == Action::kRelease) worker.maybe_work = true;
     settlement->written = true;
   }
   return true;

@@ -6,6 +6,7 @@
 #include "postgres/clock.h"
 #include "postgres/poison.h"
 #include "postgres/preparation.h"
+#include "postgres/shared_queue.h"
 #include "postgres/transaction.h"
 #include "postgres/upkeep.h"
 
@@ -15,8 +16,8 @@ namespace {
 
 constexpr std::int64_t kPromotedAtOnce = 1000;
 constexpr std::uint64_t kRetryClaimNs = 1'000'000'000;
-/* Between two stretches of stores that are all paused or full. */
-constexpr std::uint64_t kFutileWalkNs = 20'000'000;
+/* When all that waits is locked by others: the first pause, which doubles up to poll_interval. */
+constexpr std::uint64_t kLockedPauseNs = 20'000'000;
 /* After a claim that failed, the next ones are of one item until the row is found or long behind. */
 constexpr int kSingleClaims = 200;
 /* A claim outlives its request by this much; while its worker lives, nobody else takes it anyway. */
@@ -58,7 +59,6 @@ void PromoteDue(Worker& worker, std::uint64_t now_ns) {
   worker.due_at_ns = next_ms ? now_ns + static_cast<std::uint64_t>(*next_ms) * kNsPerMs : kNever;
   /* Due, but somebody has it locked. */
   if (promoted == 0 && next_ms == 0) worker.due_at_ns = now_ns + kRetryClaimNs;
-  if (promoted > 0) worker.maybe_work = true;
 }
 
 /* Says once what went wrong, and waits a second. */
@@ -85,12 +85,8 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
                         false);
     });
     worker.model_limits = ReadModelLimits(worker.settings.limits);
-    const ClaimRequest request{how_many,
-                               worker.settings.claim_per_store,
-                               worker.settings.request_timeout_ms + kLeaseMarginMs,
-                               worker.claimed_by,
-                               true,
-                               &worker.resting_stores};
+    const ClaimRequest request{how_many, worker.settings.claim_per_store,
+                               worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by, true};
     /*
      * A restore brings the mark of another home before the rows that must not be sent: who has seen the
      * rows sees the mark, if it looks behind them.
@@ -137,22 +133,15 @@ void PromoteWhenDue(Worker& worker, std::uint64_t now_ns) {
            "It is tried again every second.");
 }
 
-/* Stores that have rested long enough are worth a look again. */
-void EndRests(Worker& worker, std::uint64_t now_ns) {
-  for (auto store = worker.resting_stores.begin(); store != worker.resting_stores.end();) {
-    if (store->second > now_ns) {
-      ++store;
-      continue;
-    }
-    store = worker.resting_stores.erase(store);
-    worker.maybe_work = true;
-  }
+/* Somebody waits, as far as the queue knows, or may be asked again. */
+bool StoresWait(std::uint64_t now_ns) {
+  const QueueOutlook outlook = LookAtQueue();
+  return outlook.waiting > 0 || outlook.next_unpark_ns <= now_ns;
 }
 
 void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
-  EndRests(worker, now_ns);
   if (worker.paused || worker.to_settle.size() > kMostUnwritten || now_ns < worker.claim_at_ns) return;
-  if (!worker.maybe_work) return;
+  if (!worker.maybe_work && !StoresWait(now_ns)) return;
   const std::int64_t how_many = HowMany(worker, now_ns);
   if (how_many <= 0) return;
 
@@ -160,15 +149,19 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
   std::optional<ClaimResult> claimed = Claim(worker, preparation, how_many, now_ns);
   if (!claimed) return;
   const auto count = static_cast<std::int64_t>(claimed->items.size());
-  worker.maybe_work = claimed->more || claimed->left > 0 || preparation.wait_ns() != kNever;
-  worker.work_after_answers = claimed->waits_for_answers;
+  worker.maybe_work = false;
+  if (claimed->met_locked) {
+    const auto longest = static_cast<std::uint64_t>(worker.settings.poll_interval_ms) * kNsPerMs;
+    worker.poll_at_ns = now_ns + Doubling(kLockedPauseNs, longest, worker.locked_claims++);
+  } else {
+    worker.locked_claims = 0;
+  }
   /* One store's limit is not worth a word while others are served. */
   if (count == 0 || claimed->left > 0) worker.throttle = preparation.throttle();
   if (preparation.wait_ns() != kNever) {
     worker.claim_at_ns = SaturatingAdd(now_ns, preparation.wait_ns());
-  } else if (count == 0 && claimed->more) {
-    worker.claim_at_ns = now_ns + kFutileWalkNs;
   }
+
   if (count > 0) {
     worker.counted.claims++;
     worker.counted.items_claimed += count;

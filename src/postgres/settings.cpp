@@ -26,6 +26,7 @@ char* extra_body;
 int api = static_cast<int>(Api::kChatCompletions);
 int max_tokens_param = static_cast<int>(MaxTokensParam::kAuto);
 int token_accounting = static_cast<int>(TokenAccounting::kReserved);
+int fair_by = static_cast<int>(FairBy::kTokens);
 int max_output_tokens = 900;
 int requests_per_minute = 450;
 int tokens_per_minute = 450000;
@@ -58,6 +59,10 @@ const config_enum_entry kTokenAccountings[] = {
     {"reserved", static_cast<int>(TokenAccounting::kReserved), false},
     {"used", static_cast<int>(TokenAccounting::kUsed), false},
     {nullptr, 0, false}};
+
+const config_enum_entry kFairBys[] = {{"items", static_cast<int>(FairBy::kItems), false},
+                                      {"tokens", static_cast<int>(FairBy::kTokens), false},
+                                      {nullptr, 0, false}};
 
 constexpr int kSecret = GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE;
 
@@ -118,6 +123,8 @@ void DefineLimitSettings() {
   Choice("product_optimizer.token_accounting",
          "What a request is charged: what the server reserves for it, or what it really used.",
          &token_accounting, kTokenAccountings);
+  Choice("product_optimizer.fair_by", "What stores share fairly: items, or what items take of the scarcer limit.",
+         &fair_by, kFairBys);
   Number("product_optimizer.max_in_flight", "Most requests in flight at once, per database.", &max_in_flight,
          1, 10000, 0);
   Number("product_optimizer.claim_batch_size", "Most items claimed at once.", &claim_batch_size, 1, 10000, 0);
@@ -170,6 +177,7 @@ Settings CurrentSettings() {
   s.retry = {retry_base_delay, std::max(retry_base_delay, retry_max_delay)};
   s.limits = {requests_per_minute, tokens_per_minute, burst_seconds};
   s.token_accounting = static_cast<TokenAccounting>(token_accounting);
+  s.fair_by = static_cast<FairBy>(fair_by);
   s.max_in_flight = max_in_flight;
   s.claim_batch_size = claim_batch_size;
   s.claim_per_store = claim_per_store;

@@ -13,6 +13,8 @@
 
 namespace product_optimizer {
 
+enum class FairBy { kItems, kTokens };
+
 enum class TokenAccounting { kReserved, kUsed };
 
 struct Settings {
@@ -21,6 +23,7 @@ struct Settings {
   RetrySettings retry;
   Limits limits;
   TokenAccounting token_accounting;
+  FairBy fair_by;
   std::int64_t max_in_flight;
   std::int64_t claim_batch_size;
   std::int64_t claim_per_store;

@@ -1,6 +1,7 @@
 #include "postgres/settle.h"
 
 #include "postgres/guard.h"
+#include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/spi.h"
 
@@ -8,7 +9,9 @@ namespace product_optimizer {
 
 namespace {
 
-#define WHERE_CLAIM_HOLDS " WHERE i.id = $1 AND i.attempts = $2 AND i.status = 'RUNNING'"
+#define WHERE_CLAIM_HOLDS                                              \
+  " WHERE i.id = $1 AND i.attempts = $2 AND i.status = 'RUNNING'" \
+  " RETURNING i.instance_id, i.id, i.priority"
 
 Statement complete = {
     "UPDATE job_items i"
@@ -49,6 +52,16 @@ Statement look_up = {
     1,
     {INT8OID}};
 
+/* False when the claim no longer holds.  What held the store back may have ended with its item. */
+bool End(Statement& statement, const Arguments& arguments, bool waits_again, std::string& store) {
+  if (ExecuteNoted(statement, arguments) == 0) return false;
+  KeyColumn(0, 1, store);
+  NoteEnded(store);
+  if (waits_again) NoteArrival(store, {Int64Column(0, 2), Int16Column(0, 3)}, 1);
+  SPI_freetuptable(SPI_tuptable);
+  return true;
+}
+
 Arguments ArgumentsOf(const ClaimRef& claim) {
   Arguments arguments;
   arguments.Set(0, Int64GetDatum(claim.id));
@@ -64,35 +77,39 @@ void SetFailure(Arguments& arguments, const Failure& failure) {
 }  // namespace
 
 bool CompleteItem(const ClaimRef& claim, const Completion& completion) {
+  std::string store;
   return Call([&] {
     Arguments arguments = ArgumentsOf(claim);
     arguments.Set(2, completion.result);
     if (!completion.model.empty()) arguments.Set(3, TextDatum(completion.model));
     if (completion.prompt_tokens) arguments.Set(4, Int32GetDatum(*completion.prompt_tokens));
     if (completion.completion_tokens) arguments.Set(5, Int32GetDatum(*completion.completion_tokens));
-    return Execute(complete, arguments) > 0;
+    return End(complete, arguments, false, store);
   });
 }
 
 bool FailItem(const ClaimRef& claim, const Failure& failure) {
+  std::string store;
   return Call([&] {
     Arguments arguments = ArgumentsOf(claim);
     SetFailure(arguments, failure);
-    return Execute(fail, arguments) > 0;
+    return End(fail, arguments, false, store);
   });
 }
 
 bool RetryItem(const ClaimRef& claim, const Failure& failure, std::int64_t delay_ms) {
+  std::string store;
   return Call([&] {
     Arguments arguments = ArgumentsOf(claim);
     SetFailure(arguments, failure);
     arguments.Set(4, IntervalDatum(delay_ms));
-    return Execute(retry, arguments) > 0;
+    return End(retry, arguments, false, store);
   });
 }
 
 bool ReleaseItem(const ClaimRef& claim) {
-  return Call([&] { return Execute(release, ArgumentsOf(claim)) > 0; });
+  std::string store;
+  return Call([&] { return End(release, ArgumentsOf(claim), true, store); });
 }
 
 ItemState LookUpItem(std::int64_t id) {

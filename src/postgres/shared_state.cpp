@@ -4,6 +4,7 @@
 
 #include "postgres/settings.h"
 #include "postgres/shared_limiter.h"
+#include "postgres/shared_queue.h"
 
 namespace product_optimizer {
 
@@ -30,7 +31,7 @@ void InitializeState() {
   shared->inbox_count = kInboxSize + 1; /* at first nothing is known: look at every database */
   for (int i = 0; i < shared->slot_count; i++) {
     WorkerSlot& slot = shared->slots[i];
-    slot.lock = &locks[2 + i].lock;
+    slot.lock = &locks[3 + i].lock;
     pg_atomic_init_u32(&slot.wake, 0);
     pg_atomic_init_u32(&slot.control, 0);
   }
@@ -42,8 +43,8 @@ extern "C" {
 
 static void RequestSharedMemory() {
   if (previous_request_hook != nullptr) previous_request_hook();
-  RequestAddinShmemSpace(add_size(StateSize(), SharedLimiterSize()));
-  RequestNamedLWLockTranche(kTranche, 2 + MaxDatabases());
+  RequestAddinShmemSpace(add_size(add_size(StateSize(), SharedLimiterSize()), SharedQueuesSize()));
+  RequestNamedLWLockTranche(kTranche, 3 + MaxDatabases());
 }
 
 static void StartSharedMemory() {
@@ -53,6 +54,7 @@ static void StartSharedMemory() {
   shared = static_cast<SharedState*>(ShmemInitStruct("product_optimizer", StateSize(), &found));
   if (!found) InitializeState();
   StartSharedLimiter(&GetNamedLWLockTranche(kTranche)[1].lock);
+  StartSharedQueues(&GetNamedLWLockTranche(kTranche)[2].lock);
   LWLockRelease(AddinShmemInitLock);
 }
 
@@ -152,9 +154,9 @@ WorkerSlot* OccupySlot(Oid database, bool* full) {
     return nullptr;
   }
   if (vacant->database != database) {
+    ClearSharedQueue(static_cast<int>(vacant - shared->slots));
     vacant->counters = Counters{};
     vacant->latency = LatencyHistogram();
-    vacant->rotation = Rotation{};
     vacant->last_error[0] = '\0';
     vacant->stats_since = GetCurrentTimestamp();
     vacant->database = database;

@@ -1,7 +1,8 @@
 /*
  * shared_state.h
  *   What all processes of the cluster share: the worker slots (a database, its worker, its counters),
- *   the launcher's inbox, and the locks.  The buckets are in shared_limiter.h.
+ *   the launcher's inbox, and the locks.  The buckets are in shared_limiter.h, the
+ *   queues in shared_queue.h.
  *
  *   Locking: SharedState::lock guards who owns which slot and the inbox.  WorkerSlot::lock guards the
  *   rest of a slot: its worker writes, anybody reads.  Neither is held across a call that can raise,
@@ -12,7 +13,6 @@
 
 #include <cstdint>
 
-#include "core/fair_rotation.h"
 #include "core/latency_histogram.h"
 #include "postgres/prelude.h"
 
@@ -33,14 +33,6 @@ struct Counters {
   std::int64_t late_results_rejected;
   std::int64_t prompt_tokens;
   std::int64_t completion_tokens;
-};
-
-constexpr int kLongestInstanceBytes = 255 * 4;
-
-/* Where the fair rotation of a database stands. */
-struct Rotation {
-  char served_last[kLongestInstanceBytes + 1];
-  CreditTable credits;
 };
 
 struct WorkerSlot {
@@ -64,7 +56,6 @@ struct WorkerSlot {
   TimestampTz stats_since;
   Counters counters;
   LatencyHistogram latency;
-  Rotation rotation;
 };
 
 constexpr int kInboxSize = 64;

@@ -52,11 +52,7 @@ bool TextColumn(std::uint64_t row, int column, std::string& value) {
   return found;
 }
 
-bool KeyColumn(std::uint64_t row, int column, std::string& value) {
-  value.clear();
-  bool is_null;
-  const Datum datum = Column(row, column, &is_null);
-  if (is_null) return false;
+void KeyFromDatum(Datum datum, std::string& value) {
   const text* const stored = DatumGetTextPP(datum);
   const int length = VARSIZE_ANY_EXHDR(stored);
   const char* const converted = GetDatabaseEncoding() == PG_SQL_ASCII
@@ -67,6 +63,14 @@ bool KeyColumn(std::uint64_t row, int column, std::string& value) {
   } else {
     value.assign(converted);
   }
+}
+
+bool KeyColumn(std::uint64_t row, int column, std::string& value) {
+  value.clear();
+  bool is_null;
+  const Datum datum = Column(row, column, &is_null);
+  if (is_null) return false;
+  KeyFromDatum(datum, value);
   return true;
 }
 

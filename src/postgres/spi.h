@@ -52,6 +52,7 @@ bool TextColumn(std::uint64_t row, int column, std::string& value);
 /* The same for a text that is written back or compared: in SQL_ASCII, where nothing is known of bytes, as it
  * stands. */
 bool KeyColumn(std::uint64_t row, int column, std::string& value);
+void KeyFromDatum(Datum datum, std::string& value); /* of a text */
 
 /* UTF-8 text as a text datum in the database's encoding; raises 22P05 when it has no such character. */
 Datum TextDatum(std::string_view utf8);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "postgres/guard.h"
+#include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/spi.h"
 
@@ -18,7 +19,8 @@ Statement promote = {
     " WHERE i.id = ANY (ARRAY(SELECT d.id FROM job_items d"
     "                          WHERE d.status = 'SCHEDULED' AND d.run_after <= clock_timestamp()"
     "                          ORDER BY d.run_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status = 'SCHEDULED'",
+    "   AND i.status = 'SCHEDULED'"
+    " RETURNING i.instance_id, i.id, i.priority, true",
     1,
     {INT8OID}};
 
@@ -40,7 +42,8 @@ Statement rescue = {
     "                            AND (starts_with(r.claimed_by, $2) OR r.lease_expires_at < clock_timestamp()"
     "                                 OR r.lease_expires_at IS NULL)"
     "                          FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status = 'RUNNING'",
+    "   AND i.status = 'RUNNING'"
+    " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING'",
     3,
     {TEXTOID, TEXTOID, INT4OID}};
 
@@ -51,7 +54,8 @@ Statement release_all = {
     "       run_after = NULL"
     " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r WHERE r.status = 'RUNNING' AND r.claimed_by = $1"
     "                            AND r.id <> ALL ($2) FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status = 'RUNNING'",
+    "   AND i.status = 'RUNNING'"
+    " RETURNING i.instance_id, i.id, i.priority, true",
     2,
     {TEXTOID, INT8ARRAYOID}};
 
@@ -128,6 +132,18 @@ std::int64_t Count(Statement& statement, const char* index_name) {
   });
 }
 
+/* Runs an update that returns the store, id and priority of each row, and whether it waits now. */
+std::int64_t PutInLine(Statement& statement, const Arguments& arguments, std::string& store) {
+  const std::uint64_t rows = ExecuteNoted(statement, arguments);
+  for (std::uint64_t row = 0; row < rows; row++) {
+    KeyColumn(row, 1, store);
+    NoteEnded(store);
+    if (BoolColumn(row, 4)) NoteArrival(store, {Int64Column(row, 2), Int16Column(row, 3)}, 1);
+  }
+  SPI_freetuptable(SPI_tuptable);
+  return static_cast<std::int64_t>(rows);
+}
+
 Datum IdArray(const std::vector<std::int64_t>& ids) {
   auto* const values = static_cast<Datum*>(palloc((ids.size() + 1) * sizeof(Datum)));
   for (std::size_t i = 0; i < ids.size(); i++) values[i] = Int64GetDatum(ids[i]);
@@ -157,10 +173,11 @@ bool HasCopiedWork() {
 }  // namespace
 
 std::int64_t PromoteDueItems(std::int64_t limit) {
+  std::string store;
   return Call([&] {
     Arguments arguments;
     arguments.Set(0, Int64GetDatum(limit));
-    return static_cast<std::int64_t>(Execute(promote, arguments));
+    return PutInLine(promote, arguments, store);
   });
 }
 
@@ -174,24 +191,26 @@ std::optional<std::int64_t> NextDueMs() {
 }
 
 std::int64_t RescueOrphans(const std::string& claimed_by) {
+  std::string store;
   return Call([&] {
     Arguments arguments;
     arguments.Set(0, TextDatum(claimed_by));
     arguments.Set(1, TextDatum(kWorkerPrefix));
     arguments.Set(2, Int32GetDatum(DefaultMaxAttempts()));
-    return static_cast<std::int64_t>(Execute(rescue, arguments));
+    return PutInLine(rescue, arguments, store);
   });
 }
 
 std::vector<std::int64_t> ReleaseAllBut(const std::string& claimed_by,
                                         const std::vector<std::int64_t>& keep) {
+  std::string store;
   std::vector<std::int64_t> locked;
   Call([&] {
     const Datum kept = IdArray(keep);
     Arguments release;
     release.Set(0, TextDatum(claimed_by));
     release.Set(1, kept);
-    Execute(release_all, release);
+    PutInLine(release_all, release, store);
     ReadIds(lock_running, kept, locked);
   });
   return locked;

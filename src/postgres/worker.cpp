@@ -15,6 +15,8 @@
 #include "postgres/guard.h"
 #include "postgres/receiving.h"
 #include "postgres/sending.h"
+#include "postgres/shared_queue.h"
+#include "postgres/store_walk.h"
 #include "postgres/transaction.h"
 #include "postgres/upkeep.h"
 #include "postgres/worker_exit.h"
@@ -66,11 +68,11 @@ void RaiseDescriptorLimit(const Settings& settings) {
 void TakeSettings(Worker& worker) {
   worker.settings = CurrentSettings();
   worker.api_key = LoadApiKey();
+  ForgetStorePolicies();
   worker.http.SetOptions(
       {static_cast<std::size_t>(worker.settings.max_in_flight), worker.settings.allow_plain_http});
   RaiseDescriptorLimit(worker.settings);
   worker.claim_at_ns = 0;
-  worker.resting_stores.clear();
   worker.poll_at_ns = 0;
   worker.rescan_at_ns = 0;
   worker.maybe_work = true;
@@ -83,6 +85,21 @@ void TakeSettings(Worker& worker) {
     worker.block = Block{};
   }
   worker.block.no_key = worker.api_key.key.empty();
+}
+
+std::uint64_t WalkAtNs(const Worker& worker) {
+  const auto interval_ns = static_cast<std::uint64_t>(worker.settings.rescan_interval_ms) * kNsPerMs;
+  return std::max(WalkDueNs(interval_ns), worker.walk_at_ns);
+}
+
+constexpr std::int64_t kStoresPerStep = 200;
+
+/* The next step over the table for what nobody told of, where one is due. */
+void WalkOverStores(Worker& worker, std::uint64_t now_ns) {
+  if (now_ns < WalkAtNs(worker)) return;
+  TransactionFailure failure;
+  if (RunTransaction(&failure, [] { WalkOn(kStoresPerStep); }) != WorkResult::kCommitted)
+    worker.walk_at_ns = now_ns + 1'000 * kNsPerMs;
 }
 
 enum class Upkeep { kGoOn, kNoExtension };
@@ -110,7 +127,6 @@ Upkeep LookAround(Worker& worker, std::uint64_t now_ns) {
     return Upkeep::kGoOn;
   }
   worker.last_failure.clear();
-  if (told) worker.resting_stores.clear(); /* their limits may have changed */
   TakeHome(worker, std::move(home));
   worker.maybe_work = true;
   worker.due_at_ns = 0;
@@ -135,7 +151,7 @@ void NoticeWork(Worker& worker, std::uint64_t now_ns) {
 /* Until when nothing needs doing, as far as this process can know. */
 std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint64_t now_ns) {
   std::uint64_t at = now_ns + kLongestSleepNs;
-  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, SettleAtNs(worker), worker.log.FlushAtNs(),
+  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, WalkAtNs(worker), SettleAtNs(worker), worker.log.FlushAtNs(),
                  report.NextAtNs(worker)});
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
@@ -149,10 +165,9 @@ std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint
     if (worker.block.no_key || busy > 0) return at;
     claim_at_ns = std::max(claim_at_ns, worker.block.probe_at_ns);
   }
-  if (worker.maybe_work) at = std::min(at, claim_at_ns);
-  for (const auto& [store, until_ns] : worker.resting_stores)
-    at = std::min(at, std::max(until_ns, claim_at_ns));
-  return at;
+  const QueueOutlook outlook = LookAtQueue();
+  if (worker.maybe_work || outlook.waiting > 0) at = std::min(at, claim_at_ns);
+  return std::min(at, std::max(outlook.next_unpark_ns, claim_at_ns));
 }
 
 void Wait(const Worker& worker, std::uint64_t wake_at_ns) {
@@ -196,7 +211,11 @@ void Run(WorkerSlot* slot) {
     const std::uint64_t now_ns = NowNs();
     Receive(worker, now_ns);
     Settle(worker, now_ns);
-    if (LookAround(worker, now_ns) == Upkeep::kNoExtension) return;
+    if (LookAround(worker, now_ns) == Upkeep::kNoExtension) {
+      ClearSharedQueue(static_cast<int>(slot - Shared()->slots));
+      return;
+    }
+    WalkOverStores(worker, now_ns);
     NoticeWork(worker, now_ns);
     ClaimAndSend(worker, now_ns);
     /* What was just started may already be able to move, and an item that was refused is to be written. */

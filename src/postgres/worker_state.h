@@ -108,15 +108,14 @@ struct Worker {
   std::string pause_reason;
   Block block;
 
-  bool maybe_work = true;          /* something may be PENDING that no claim has looked for */
-  bool work_after_answers = false; /* … or may become claimable when items end */
+  bool maybe_work = true; /* the queue may not know of everything that waits */
+  int locked_claims = 0;  /* in a row that met nothing but rows locked by others */
   std::string throttle;            /* what the limiter said last; empty: open */
-  /* Stores that their own limit, or their item's model, holds until then: they are passed over. */
-  std::map<std::string, std::uint64_t> resting_stores;
   std::uint64_t claim_at_ns = 0; /* not before, after the limiter said no */
   std::uint64_t due_at_ns = 0;   /* when the next SCHEDULED item is due; kNever: there is none */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
+  std::uint64_t walk_at_ns = 0; /* not before, after a walk that failed */
   int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
   std::string last_write_failure; /* so that one cause is logged once */
   std::string last_due_failure;

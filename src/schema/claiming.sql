@@ -2,7 +2,11 @@
 
 CREATE FUNCTION wake_worker() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_wake_worker';
-COMMENT ON FUNCTION wake_worker() IS 'Internal trigger: wakes this database''s worker when the transaction commits.';
+COMMENT ON FUNCTION wake_worker() IS 'Internal trigger: tells the fair queue of changed rows or policies, and wakes the worker, when the transaction commits.';
+
+CREATE FUNCTION note_arrivals() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_note_arrivals';
+COMMENT ON FUNCTION note_arrivals() IS 'Internal trigger: tells the fair queue of inserted rows, and wakes the worker, when the transaction commits.';
 
 CREATE FUNCTION schedule_item() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @extschema@, pg_temp AS $$
@@ -16,13 +20,17 @@ CREATE TRIGGER schedule_item BEFORE INSERT OR UPDATE OF status, run_after ON job
   FOR EACH ROW WHEN (NEW.status = 'PENDING' AND NEW.run_after > pg_catalog.clock_timestamp())
   EXECUTE FUNCTION schedule_item();
 
-CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OF status, run_after ON job_items
+-- Statement triggers only: COPY stays fast, and an insert of many rows pays once.
+CREATE TRIGGER note_arrivals AFTER INSERT ON job_items
+  REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION note_arrivals();
+
+CREATE TRIGGER wake_worker AFTER UPDATE OF status, run_after, instance_id, priority ON job_items
   FOR EACH STATEMENT EXECUTE FUNCTION wake_worker();
 
-CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON stores
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON stores
   FOR EACH STATEMENT EXECUTE FUNCTION wake_worker();
 
-CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE ON rate_limits
+CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON rate_limits
   FOR EACH STATEMENT EXECUTE FUNCTION wake_worker();
 
 CREATE FUNCTION claim_pending_items(max_items int DEFAULT 100, max_per_store int DEFAULT 20,

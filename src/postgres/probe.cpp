@@ -1,0 +1,212 @@
+#include "postgres/probe.h"
+
+#include <algorithm>
+
+#include "postgres/guard.h"
+#include "postgres/queue_notes.h"
+#include "postgres/settings.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+/*
+ * Row comparison, both bounds and an order that names the whole index: written so, the probe has one
+ * possible plan.  OFFSET 0 keeps the planner from joining whole tables.
+ */
+#define LOCK_STATEMENT(payload)                                                                           \
+  "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code, " payload         \
+  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"                  \
+  "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS s(instance_id, head_priority, head_id, most, n)" \
+  " CROSS JOIN LATERAL ("                                                                            \
+  "   SELECT i.ctid, i.* FROM job_items i"                                                               \
+  "    WHERE i.status = 'PENDING'"                                                                       \
+  "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"            \
+  "      AND i.instance_id <= s.instance_id"                                                             \
+  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x"       \
+  "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
+Statement lock_with_payload = {
+    LOCK_STATEMENT("x.payload::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
+Statement lock_without_payload = {
+    LOCK_STATEMENT("NULL::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
+#undef LOCK_STATEMENT
+
+Statement read_policies = {
+    "SELECT s.n, p.weight, p.paused, p.max_in_flight, p.requests_per_minute, p.tokens_per_minute"
+    "  FROM unnest($1) WITH ORDINALITY AS s(instance_id, n)"
+    " CROSS JOIN LATERAL (SELECT * FROM stores WHERE stores.instance_id = s.instance_id OFFSET 0) p",
+    1,
+    {TEXTARRAYOID}};
+
+Statement count_running = {
+    "SELECT s.n, (SELECT count(*) FROM job_items r"
+    "              WHERE r.status = 'RUNNING' AND r.instance_id = s.instance_id)"
+    "  FROM unnest($1) WITH ORDINALITY AS s(instance_id, n)",
+    1,
+    {TEXTARRAYOID}};
+
+/*
+ * By ctid: it cannot claim more than was locked.  A row that changed under our hands is locked but not
+ * matched: what counts as claimed is what comes back.
+ */
+Statement take = {
+    "UPDATE job_items i"
+    "   SET status = 'RUNNING', attempts = least(i.attempts + 1, 32767), claimed_by = $2,"
+    "       lease_expires_at = clock_timestamp() + $3, started_at = clock_timestamp(), finished_at = NULL"
+    " WHERE i.ctid = ANY ($1) AND i.status = 'PENDING'"
+    " RETURNING i.*",
+    3,
+    {TIDARRAYOID, TEXTOID, INTERVALOID}};
+
+/* A class of advisory locks that SQL cannot take. */
+constexpr std::uint16_t kLockClass = 0x504F;
+
+struct DatumArray {
+  explicit DatumArray(std::size_t size) : values(static_cast<Datum*>(palloc((size + 1) * sizeof(Datum)))) {}
+  Datum* values;
+  int count = 0;
+
+  void Add(Datum value) { values[count++] = value; }
+  Datum Make(Oid type, int length, bool by_value, char alignment) const {
+    return PointerGetDatum(construct_array(values, count, type, length, by_value, alignment));
+  }
+};
+
+/* Until the transaction ends nobody else counts what runs of this store; false when somebody does. */
+bool LockStore(const std::string& store) {
+  const std::uint64_t hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(store.data()),
+                                                 static_cast<int>(store.size()), 0);
+  LOCKTAG tag;
+  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(hash >> 32),
+                       static_cast<std::uint32_t>(hash), kLockClass);
+  return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void ReadRow(std::uint64_t row, LockedRow& locked) {
+  bool is_null;
+  ItemPointerCopy(reinterpret_cast<ItemPointer>(DatumGetPointer(Column(row, 2, &is_null))), &locked.ctid);
+  Item& item = locked.candidate.item;
+  item.id = Int64Column(row, 3);
+  item.priority = Int16Column(row, 4);
+  item.attempt = Int16Column(row, 5);
+  item.max_attempts = Int16Column(row, 6);
+  if (item.max_attempts == 0) item.max_attempts = static_cast<std::int16_t>(DefaultMaxAttempts());
+  TextColumn(row, 7, item.last_error_code);
+  TextColumn(row, 8, item.payload);
+  const Datum job = Column(row, 9, &is_null);
+  if (is_null) return;
+  item.job_id = DatumGetInt64(job);
+  if (!TextColumn(row, 10, item.instructions.emplace())) item.instructions.reset();
+  if (!TextColumn(row, 11, item.response_schema.emplace())) item.response_schema.reset();
+  if (!TextColumn(row, 12, item.model.emplace())) item.model.reset();
+  if (!TextColumn(row, 13, item.params.emplace())) item.params.reset();
+}
+
+bool IsBefore(const LockedRow& a, const LockedRow& b) {
+  const Item &x = a.candidate.item, &y = b.candidate.item;
+  return x.priority != y.priority ? x.priority < y.priority : x.id < y.id;
+}
+
+Datum StoresOf(const std::vector<Part*>& parts) {
+  DatumArray stores(parts.size());
+  for (const Part* part : parts) stores.Add(TextDatum(part->turn.name));
+  return stores.Make(TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/* Of the row of an answer that numbers the parts from 1 in its first column. */
+std::size_t PartOf(std::uint64_t row) {
+  return static_cast<std::size_t>(Int64Column(row, 1) - 1);
+}
+
+}  // namespace
+
+void ReadPolicies(const std::vector<Part*>& parts) {
+  for (Part* part : parts) part->turn.policy = StorePolicy{};
+  Call([&] {
+    Arguments arguments;
+    arguments.Set(0, StoresOf(parts));
+    const std::uint64_t rows = Execute(read_policies, arguments);
+    for (std::uint64_t row = 0; row < rows; row++) {
+      StorePolicy& policy = parts[PartOf(row)]->turn.policy;
+      bool is_null;
+      policy.weight = DatumGetFloat4(Column(row, 2, &is_null));
+      policy.paused = BoolColumn(row, 3);
+      const Datum most = Column(row, 4, &is_null);
+      if (!is_null) policy.max_in_flight = DatumGetInt32(most);
+      policy.requests_per_minute = Int32Column(row, 5);
+      policy.tokens_per_minute = Int32Column(row, 6);
+    }
+    SPI_freetuptable(SPI_tuptable);
+  });
+}
+
+std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts) {
+  std::vector<std::int64_t> room(parts.size(), 0);
+  Call([&] {
+    for (Part* part : parts) part->busy = !LockStore(part->turn.name);
+    /* Its snapshot is taken only now, behind the locks: it sees what their last holders claimed. */
+    Arguments arguments;
+    arguments.Set(0, StoresOf(parts));
+    const std::uint64_t rows = Execute(count_running, arguments);
+    for (std::uint64_t row = 0; row < rows; row++) {
+      const Part& part = *parts[PartOf(row)];
+      if (!part.busy) room[PartOf(row)] = part.turn.policy.max_in_flight - Int64Column(row, 2);
+    }
+    SPI_freetuptable(SPI_tuptable);
+  });
+  return room;
+}
+
+void LockRows(const std::vector<Part*>& parts, bool with_payload) {
+  Call([&] {
+    DatumArray priorities(parts.size()), ids(parts.size()), limits(parts.size());
+    for (const Part* part : parts) {
+      priorities.Add(Int16GetDatum(part->turn.head.priority));
+      ids.Add(Int64GetDatum(part->turn.head.id));
+      limits.Add(Int64GetDatum(part->most));
+    }
+    Arguments arguments;
+    arguments.Set(0, StoresOf(parts));
+    arguments.Set(1, priorities.Make(INT2OID, 2, true, TYPALIGN_SHORT));
+    arguments.Set(2, ids.Make(INT8OID, 8, true, TYPALIGN_DOUBLE));
+    arguments.Set(3, limits.Make(INT8OID, 8, true, TYPALIGN_DOUBLE));
+    const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
+    for (std::uint64_t row = 0; row < found; row++) {
+      ReadRow(row, parts[PartOf(row)]->rows.emplace_back());
+    }
+    SPI_freetuptable(SPI_tuptable);
+  });
+  for (Part* part : parts) {
+    std::sort(part->rows.begin(), part->rows.end(), IsBefore);
+    for (LockedRow& row : part->rows) {
+      row.candidate.item.instance_id = part->turn.name;
+      row.candidate.store_limits.requests_per_minute = part->turn.policy.requests_per_minute;
+      row.candidate.store_limits.tokens_per_minute = part->turn.policy.tokens_per_minute;
+    }
+  }
+}
+
+std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<LockedRow*>& rows,
+                                                    const std::string& claimed_by, std::int64_t lease_ms,
+                                                    TupleDesc* description) {
+  std::unordered_map<std::int64_t, TakenRow> taken;
+  taken.reserve(rows.size());
+  Call([&] {
+    DatumArray tids(rows.size());
+    for (LockedRow* row : rows) tids.Add(PointerGetDatum(&row->ctid));
+    Arguments arguments;
+    arguments.Set(0, tids.Make(TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+    arguments.Set(1, TextDatum(claimed_by));
+    arguments.Set(2, IntervalDatum(lease_ms));
+    const std::uint64_t count = ExecuteNoted(take, arguments);
+    const int id = SPI_fnumber(SPI_tuptable->tupdesc, "id");
+    const int attempts = SPI_fnumber(SPI_tuptable->tupdesc, "attempts");
+    for (std::uint64_t row = 0; row < count; row++)
+      taken[Int64Column(row, id)] = {SPI_tuptable->vals[row], Int16Column(row, attempts)};
+    *description = SPI_tuptable->tupdesc;
+  });
+  return taken;
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,55 @@
+/*
+ * probe.h
+ *   The statements of a claim: the policies of the stores whose turn it is, their next rows, locked, and the
+ *   update that claims those.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/fair_queue.h"
+#include "postgres/claim.h"
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+struct LockedRow {
+  Candidate candidate;
+  ItemPointerData ctid;
+};
+
+/* A store's part in a claim. */
+struct Part {
+  Turn turn;
+  std::int64_t most = 0;       /* rows to lock; ≤ turn.items */
+  std::vector<LockedRow> rows; /* in the order of service */
+  bool busy = false;           /* its max_in_flight is being counted by another claim */
+};
+
+/* Reads what stores says of each part's store, into turn.policy. */
+void ReadPolicies(const std::vector<Part*>& parts);
+
+/*
+ * How many more items of each part's store may run by its max_in_flight.  Nobody else who claims of it comes
+ * between until this transaction ends; where somebody is before us the part is busy.
+ */
+std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts);
+
+/* Locks the next rows of each part: behind turn.head, most of them at most. */
+void LockRows(const std::vector<Part*>& parts, bool with_payload);
+
+/* A row as the claim left it. */
+struct TakenRow {
+  HeapTuple row;
+  std::int16_t attempt;
+};
+
+/* Claims locked rows; those that changed under our hands are not in the result, which is by item id. */
+std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<LockedRow*>& rows,
+                                                    const std::string& claimed_by, std::int64_t lease_ms,
+                                                    TupleDesc* description);
+
+}  // namespace product_optimizer

@@ -1,0 +1,289 @@
+#include "postgres/queue_notes.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "postgres/guard.h"
+#include "postgres/prelude.h"
+#include "postgres/shared_queue.h"
+#include "postgres/shared_state.h"
+
+namespace product_optimizer {
+
+namespace {
+
+struct Note {
+  ItemKey arrived = kLastKey;
+  ItemKey locked = kLastKey;
+  ItemKey left = kLastKey;
+  std::uint32_t rows = 0;   /* of the arrived … */
+  std::uint32_t told = 0;   /* … of which the queue knows already */
+  bool has_locked = false;
+  bool has_left = false;
+  bool ended = false;
+};
+
+struct Notes {
+  bool any = false;
+  std::unordered_map<std::string, Note> stores;
+  std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
+  bool changed = false;
+  bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
+  bool policies = false;
+  bool wake = false;
+  bool ended = false; /* items of some store */
+  bool control = false;
+};
+
+Notes notes;
+bool in_own_statement = false;
+bool callbacks_registered = false;
+
+/* Stores told of under one hold of the lock. */
+constexpr std::size_t kAtOnce = 64;
+
+template <typename F>
+void ForEachStore(F&& tell) {
+  for (std::size_t i = 0; i < notes.in_order.size();) {
+    QueueScope scope;
+    for (const std::size_t end = std::min(i + kAtOnce, notes.in_order.size()); i < end; i++)
+      tell(scope.queue(), notes.in_order[i]->first, notes.in_order[i]->second);
+  }
+}
+
+bool IsWorker() {
+  return MyBgworkerEntry != nullptr &&
+         strcmp(MyBgworkerEntry->bgw_function_name, "product_optimizer_worker_main") == 0;
+}
+
+/* A database without a worker, such as a fresh copy of a template: worth saying, but not at each insert. */
+bool MayTellLauncher() {
+  static TimestampTz told_at = 0;
+  const TimestampTz now = GetCurrentTimestamp();
+  if (!TimestampDifferenceExceeds(told_at, now, 1000)) return false;
+  told_at = now;
+  return true;
+}
+
+void PostLocked() {
+  ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
+    if (note.has_locked) queue.Post(store, note.locked, kUnknownRows);
+  });
+}
+
+void PostCommitted() {
+  ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
+    if (note.rows > 0) queue.Post(store, note.arrived, note.rows);
+    if (note.has_left) queue.Post(store, note.left, kUnknownRows);
+    if (note.ended) queue.Unpark(store);
+  });
+  if (!notes.changed && !notes.policies) return;
+  QueueScope scope;
+  if (notes.changed) scope.walk().dirty = true;
+  scope.queue().ForgetPolicies();
+}
+
+}  // namespace
+
+extern "C" {
+
+/* Behind the commit, when others see the rows; nothing here allocates or raises. */
+static void AtTransactionEnd(XactEvent event, void*) {
+  if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
+  if (!notes.any) return;
+  if (FindSlot(MyDatabaseId) != nullptr) {
+    if (event == XACT_EVENT_COMMIT) PostCommitted();
+    if (event == XACT_EVENT_ABORT) PostLocked();
+  }
+  /* The worker looks at the queue before it sleeps, whatever it did itself. */
+  const bool wake = notes.wake || (notes.ended && !IsWorker());
+  if (event == XACT_EVENT_COMMIT && wake) {
+    const bool woken = WakeWorker(MyDatabaseId, notes.control);
+    if (notes.control || (!woken && MayTellLauncher())) TellLauncher(MyDatabaseId);
+  }
+  notes = Notes{};
+}
+
+/* The rows that a subtransaction had locked are free again at once. */
+static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+  if (event == SUBXACT_EVENT_ABORT_SUB && notes.any && FindSlot(MyDatabaseId) != nullptr) PostLocked();
+}
+
+}  // extern "C"
+
+static Notes& NotesOfTransaction() {
+  if (!callbacks_registered) {
+    Call([] {
+      RegisterXactCallback(AtTransactionEnd, nullptr);
+      RegisterSubXactCallback(AtSubtransactionEnd, nullptr);
+    });
+    callbacks_registered = true;
+  }
+  notes.any = true;
+  return notes;
+}
+
+static Note& NoteOf(const std::string& store) {
+  Notes& all = NotesOfTransaction();
+  const auto [place, is_new] = all.stores.try_emplace(store);
+  if (is_new) all.in_order.push_back(&*place);
+  return place->second;
+}
+
+void NoteArrival(const std::string& store, const ItemKey& first, std::uint32_t rows) {
+  Note& note = NoteOf(store);
+  note.arrived = std::min(note.arrived, first);
+  note.rows += std::min(rows, kUnknownRows - 1 - note.rows);
+}
+
+void NoteLocked(const std::string& store, const ItemKey& first) {
+  Note& note = NoteOf(store);
+  note.locked = std::min(note.locked, first);
+  note.has_locked = true;
+}
+
+void NoteLeft(const std::string& store, const ItemKey& first) {
+  Note& note = NoteOf(store);
+  note.left = std::min(note.left, first);
+  note.has_left = true;
+}
+
+void NoteEnded(const std::string& store) {
+  NoteOf(store).ended = true;
+  notes.ended = true;
+}
+
+void NoteChange() {
+  NotesOfTransaction().changed = true;
+  notes.walked_for_change = false;
+  notes.wake = true;
+}
+
+void NoteWake(bool control) {
+  NotesOfTransaction().wake = true;
+  notes.control |= control;
+  notes.policies |= control;
+}
+
+bool PostNotes() {
+  if (notes.policies) ForgetStorePolicies();
+  ForEachStore([](FairQueue& queue, const std::string& store, Note& note) {
+    if (note.ended) queue.Unpark(store);
+    if (note.rows > note.told) queue.Post(store, note.arrived, note.rows - note.told);
+    note.told = note.rows;
+  });
+  const bool walk = notes.changed && !notes.walked_for_change;
+  notes.walked_for_change |= walk;
+  return walk;
+}
+
+void NotePreparedEnd() {
+  if (FindSlot(MyDatabaseId) == nullptr) return;
+  {
+    QueueScope scope;
+    scope.walk().dirty = true;
+  }
+  WakeWorker(MyDatabaseId, false);
+}
+
+std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments) {
+  std::uint64_t rows = 0;
+  in_own_statement = true;
+  PG_TRY();
+  { rows = Execute(statement, arguments); }
+  PG_FINALLY();
+  { in_own_statement = false; }
+  PG_END_TRY();
+  return rows;
+}
+
+}  // namespace product_optimizer
+
+using namespace product_optimizer;
+
+namespace {
+
+[[noreturn]] void RefuseCall(const char* function) {
+  ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                  errmsg("%s can only be called as a trigger", function)));
+  pg_unreachable();
+}
+
+int ColumnOf(TupleDesc description, const char* name) {
+  const int column = SPI_fnumber(description, name);
+  if (column <= 0) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column %s", name)));
+  return column;
+}
+
+/* Reads the inserted rows and notes the waiting ones per store. */
+void NoteInserted(const TriggerData* trigger) {
+  TupleDesc const description = RelationGetDescr(trigger->tg_relation);
+  Tuplestorestate* const inserted = trigger->tg_newtable;
+  std::string store;
+  Call([&] {
+    const int id = ColumnOf(description, "id");
+    const int instance = ColumnOf(description, "instance_id");
+    const int status = ColumnOf(description, "status");
+    const int priority = ColumnOf(description, "priority");
+    TupleTableSlot* const slot = MakeSingleTupleTableSlot(description, &TTSOpsMinimalTuple);
+    tuplestore_select_read_pointer(inserted, tuplestore_alloc_read_pointer(inserted, EXEC_FLAG_REWIND));
+    tuplestore_rescan(inserted);
+    while (tuplestore_gettupleslot(inserted, true, false, slot)) {
+      bool is_null;
+      const text* const state = DatumGetTextPP(slot_getattr(slot, status, &is_null));
+      if (VARSIZE_ANY_EXHDR(state) != 7 || memcmp(VARDATA_ANY(state), "PENDING", 7) != 0) continue;
+      KeyFromDatum(slot_getattr(slot, instance, &is_null), store);
+      NoteArrival(store,
+                  {DatumGetInt64(slot_getattr(slot, id, &is_null)),
+                   DatumGetInt16(slot_getattr(slot, priority, &is_null))},
+                  1);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+  });
+}
+
+}  // namespace
+
+extern "C" {
+
+PGDLLEXPORT Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_note_arrivals);
+Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS) {
+  if (!CALLED_AS_TRIGGER(fcinfo)) RefuseCall("note_arrivals()");
+  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  return Entry([&]() -> Datum {
+    NoteInserted(trigger);
+    NoteWake(false);
+    return PointerGetDatum(nullptr);
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_wake_worker);
+Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
+  if (!CALLED_AS_TRIGGER(fcinfo)) RefuseCall("wake_worker()");
+  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  return Entry([&]() -> Datum {
+    /* stores and rate_limits have the same trigger: what the worker remembers of them no longer holds. */
+    const bool policy = strcmp(RelationGetRelationName(trigger->tg_relation), "job_items") != 0;
+    if (policy) {
+      NoteWake(true);
+    } else if (!in_own_statement) {
+      NoteChange();
+    }
+    return PointerGetDatum(nullptr);
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_start_worker(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_start_worker);
+Datum product_optimizer_start_worker(PG_FUNCTION_ARGS) {
+  return Entry([]() -> Datum {
+    NoteWake(true);
+    return Datum{0};
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,53 @@
+/*
+ * queue_notes.h
+ *   What this transaction has to tell the fair queue when it ends: which rows came to wait, which stores
+ *   may give again, and, should it be rolled back, which rows it had claimed.
+ *
+ *   PREPARE TRANSACTION, logical replication and disabled triggers do not pass here: the walk finds what
+ *   they bring.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/store_pool.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+/* Rows of a store that wait from the commit on, the first of them at this key. */
+void NoteArrival(const std::string& store, const ItemKey& first, std::uint32_t rows);
+
+/* Rows that this transaction locked, the first of them at this key: they wait again if it is rolled back. */
+void NoteLocked(const std::string& store, const ItemKey& first);
+
+/* … and that it left: they can be locked again from the commit on. */
+void NoteLeft(const std::string& store, const ItemKey& first);
+
+/* An item of the store ended: what held the store back may not hold it any longer. */
+void NoteEnded(const std::string& store);
+
+/* Rows changed, and nobody knows which. */
+void NoteChange();
+
+/* The worker is woken at the commit.  With control also the launcher: the extension, its pause or its policies
+ * changed. */
+void NoteWake(bool control);
+
+/*
+ * Before a claim: it sees the rows of its own transaction, so the queue has to know of them.  True when there
+ * are some of which only a walk can tell.
+ */
+bool PostNotes();
+
+/* COMMIT PREPARED or ROLLBACK PREPARED: whose rows they were is not known. */
+void NotePreparedEnd();
+
+/*
+ * Runs one of the extension's own statements on job_items: who runs it notes what it did, so the trigger need
+ * not.
+ */
+std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments);
+
+}  // namespace product_optimizer

@@ -1,0 +1,76 @@
+/*
+ * shared_queue.h
+ *   The fair queue of each database, in shared memory: which of its stores wait, whose turn it is, and how
+ *   far the walk over the table has come that finds what nobody told of.  Used by the worker and by every
+ *   backend that claims or inserts.
+ *
+ *   One lock guards all of it.  It is held for microseconds, never across a call that can raise, and no
+ *   other lock is taken under it.  The memory is lost in a crash; the walk fills it again.
+ */
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/fair_queue.h"
+#include "postgres/prelude.h"
+#include "postgres/shared_state.h"
+
+namespace product_optimizer {
+
+constexpr int kLongestInstanceBytes = 255 * 4;
+
+/* Once around the stores that have waiting rows. */
+struct Walk {
+  char behind[kLongestInstanceBytes + 1]; /* the store it came to last; "": it stands at the start */
+  bool under_way;
+  bool completed; /* once at least, since the memory is there */
+  bool dirty;     /* rows changed in a way that nobody told exactly */
+  std::uint64_t took_ns;  /* so far */
+  std::uint64_t ended_ns; /* the last one … */
+  std::uint64_t lasted_ns; /* … and how long it took */
+  std::uint64_t policies_read_ns; /* since when the policies are taken for known */
+};
+
+Size SharedQueuesSize();
+void StartSharedQueues(LWLock* lock);
+
+/* The slot belongs to another database from now on. */
+void ClearSharedQueue(int slot_index);
+
+/*
+ * The queue of this database, under the lock for as long as this object lives.  A database without a worker
+ * slot has one in this process's own memory, which the walk has to fill for every claim.
+ */
+class QueueScope {
+ public:
+  QueueScope();
+  ~QueueScope();
+  QueueScope(const QueueScope&) = delete;
+  QueueScope& operator=(const QueueScope&) = delete;
+
+  FairQueue& queue() { return queue_; }
+  Walk& walk() { return *walk_; }
+  bool is_shared() const { return lock_ != nullptr; }
+
+ private:
+  struct Place;
+  explicit QueueScope(Place place);
+  static Place Find();
+
+  LWLock* lock_; /* null for the private one */
+  Walk* walk_;
+  FairQueue queue_;
+};
+
+/* What a worker has to know to go to sleep. */
+struct QueueOutlook {
+  std::uint32_t waiting;         /* stores that can be claimed from, as far as is known */
+  std::uint64_t next_unpark_ns;  /* UINT64_MAX: none is parked */
+};
+QueueOutlook LookAtQueue();
+
+/* Policies or limits changed: every store may be asked again. */
+void ForgetStorePolicies();
+
+}  // namespace product_optimizer

@@ -1,0 +1,136 @@
+#include "postgres/store_walk.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "postgres/clock.h"
+#include "postgres/guard.h"
+#include "postgres/shared_queue.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+/*
+ * A loose index scan: one probe per store, whatever it has waiting.  The order names the whole index,
+ * so that no other index and no sort can serve it.
+ */
+Statement walk_on = {
+    "WITH RECURSIVE walk(instance_id, priority, id, n) AS ("
+    "  (SELECT i.instance_id, i.priority, i.id, 1::bigint FROM job_items i"
+    "    WHERE i.status = 'PENDING' AND i.instance_id > $1"
+    "    ORDER BY i.instance_id, i.priority, i.id LIMIT 1)"
+    "  UNION ALL"
+    "  SELECT x.instance_id, x.priority, x.id, w.n + 1 FROM walk w CROSS JOIN LATERAL ("
+    "    SELECT i.instance_id, i.priority, i.id FROM job_items i"
+    "     WHERE i.status = 'PENDING' AND i.instance_id > w.instance_id"
+    "     ORDER BY i.instance_id, i.priority, i.id LIMIT 1) x"
+    "   WHERE w.n < $2)"
+    " SELECT w.instance_id, w.priority, w.id FROM walk w",
+    2,
+    {TEXTOID, INT8OID}};
+
+struct FirstRow {
+  std::string store;
+  ItemKey key;
+};
+
+/* Stores that are told of under one hold of the lock. */
+constexpr std::size_t kAtOnce = 64;
+
+/* The share of the time that may go into walking is one in so many. */
+constexpr std::uint64_t kShare = 10;
+
+/* So short a walk is always worth it to somebody who has nothing else to do. */
+constexpr std::uint64_t kShortNs = 5'000'000;
+
+/* How long a policy may be out of date that changed behind the triggers' back. */
+constexpr std::uint64_t kPoliciesNs = 30'000'000'000;
+
+std::uint64_t Rest(const Walk& walk) {
+  return walk.lasted_ns * (kShare - 1);
+}
+
+std::string BeginStep() {
+  std::string behind;
+  behind.reserve(kLongestInstanceBytes);
+  QueueScope scope;
+  Walk& walk = scope.walk();
+  if (!walk.under_way) {
+    walk.under_way = true;
+    walk.dirty = false;
+    walk.took_ns = 0;
+    walk.behind[0] = '\0';
+    scope.queue().ForgetOverflow();
+    /* A trigger may not have told of them. */
+    const std::uint64_t now_ns = NowNs();
+    if (now_ns >= walk.policies_read_ns + kPoliciesNs) {
+      scope.queue().ForgetPolicies();
+      walk.policies_read_ns = now_ns;
+    }
+  }
+  behind = walk.behind;
+  return behind;
+}
+
+}  // namespace
+
+bool WalkOn(std::int64_t stores) {
+  const std::string behind = BeginStep();
+  const std::uint64_t started_ns = NowNs();
+  std::vector<FirstRow> found;
+  Call([&] {
+    Arguments arguments;
+    arguments.Set(0, TextDatum(behind));
+    arguments.Set(1, Int64GetDatum(stores));
+    const std::uint64_t rows = Execute(walk_on, arguments);
+    for (std::uint64_t row = 0; row < rows; row++) {
+      FirstRow& next = found.emplace_back();
+      KeyColumn(row, 1, next.store);
+      next.key = {Int64Column(row, 3), Int16Column(row, 2)};
+    }
+    SPI_freetuptable(SPI_tuptable);
+  });
+  for (std::size_t i = 0; i < found.size();) {
+    QueueScope scope;
+    for (const std::size_t end = std::min(i + kAtOnce, found.size()); i < end; i++)
+      scope.queue().Found(found[i].store, found[i].key);
+  }
+  const bool ended = static_cast<std::int64_t>(found.size()) < stores;
+  const std::uint64_t now_ns = NowNs();
+  QueueScope scope;
+  Walk& walk = scope.walk();
+  walk.took_ns += now_ns - started_ns;
+  if (ended) {
+    walk.under_way = false;
+    walk.completed = true;
+    walk.lasted_ns = walk.took_ns;
+    walk.ended_ns = now_ns;
+  } else {
+    strlcpy(walk.behind, found.back().store.c_str(), sizeof walk.behind);
+  }
+  return ended;
+}
+
+void RestartWalk() {
+  QueueScope scope;
+  scope.walk().under_way = false;
+}
+
+std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
+  QueueScope scope;
+  const Walk& walk = scope.walk();
+  if (walk.under_way || !walk.completed) return 0;
+  const bool soon = walk.dirty || scope.queue().overflowed();
+  return walk.ended_ns + std::max(Rest(walk), soon ? 0 : interval_ns);
+}
+
+bool MayWalkWhenIdle(std::uint64_t now_ns) {
+  QueueScope scope;
+  const Walk& walk = scope.walk();
+  return walk.under_way || !walk.completed || walk.lasted_ns < kShortNs || now_ns >= walk.ended_ns + Rest(walk);
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,33 @@
+/*
+ * store_walk.h
+ *   The walk over the table that finds what nobody told the queue: rows that became PENDING behind the
+ *   triggers' back, that were locked when a claim came by, or whose notes were lost in a crash.
+ *
+ *   Once around is a loose scan of idx_job_items_instance_status_id: one probe per store.  All processes of
+ *   the database share its position.
+ */
+#pragma once
+
+#include <cstdint>
+
+namespace product_optimizer {
+
+/*
+ * Goes on for so many stores; true when it came to the end.  SPI must be connected and search_path pinned.
+ * Throws PgError.
+ */
+bool WalkOn(std::int64_t stores);
+
+/* The next step begins at the start again. */
+void RestartWalk();
+
+/*
+ * When the next step is due: at once while a walk is under way, soon when something changed, else every
+ * interval.  Walking takes a tenth of the time at most.
+ */
+std::uint64_t WalkDueNs(std::uint64_t interval_ns);
+
+/* Whether a claimer that found nothing may walk, to be sure. */
+bool MayWalkWhenIdle(std::uint64_t now_ns);
+
+}  // namespace product_optimizer
