@@ -35,10 +35,13 @@ bench-micro: setup
 	@cmake -S . -B build >/dev/null && cmake --build build -j"$$(nproc)" --target micro_bench >/dev/null
 	@build/test/bench/micro_bench
 
+bench-claim: setup
+	@test/bench/claim/run
+
 setup:
 	@test/setup
 
-.PHONY: demo test bench-micro setup
+.PHONY: demo test bench-micro bench-claim setup
 
 else
 

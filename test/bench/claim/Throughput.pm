@@ -3,7 +3,7 @@ package Throughput;
 
 use strict;
 use warnings FATAL => 'all';
-use List::Util qw(min);
+use List::Util qw(min sum0);
 use Numbers;
 use Queue;
 use Ways;
@@ -49,10 +49,10 @@ sub run
 
 sub _finished { my ($queue) = @_; return $queue->value(q(SELECT count(*) FROM job_items WHERE status = 'DONE')) }
 
-my $patience = 240;    # seconds for one drain
+my $patience = 180;    # seconds for one drain
 
-# The rows per second of each tenth of a drain by one claimer, and of all of it: rows, reference to the tenths,
-# rate.  A drain that takes too long ends with fewer tenths.
+# A drain by one claimer, in pieces, so that one which takes too long can be ended: rows per second of the first
+# and of the last tenth of what was drained, and of the whole; and the part that was drained.
 sub _drain
 {
 	my ($rows, $stores, $old_snapshot) = @_;
@@ -62,18 +62,23 @@ sub _drain
 	my $holder = $queue->session;
 	$holder->ask('BEGIN ISOLATION LEVEL REPEATABLE READ') if $old_snapshot;
 	$holder->ask('SELECT id FROM job_items LIMIT 1') if $old_snapshot;
-	my (@tenths, $seconds);
-	while (@tenths < 10 && ($seconds // 0) < $patience)
+	my $pieces = $rows >= 1_000_000 ? 50 : 10;
+	my @seconds;
+	while (@seconds < $pieces && sum0(@seconds) < $patience)
 	{
-		my $run = $queue->pgbench(pgbench_script(fair => 'batch'), transactions => $rows / 1000);
-		push @tenths, 100 * $run->{rate};
-		$seconds += $run->{transactions} / $run->{rate};
+		my $run = $queue->pgbench(pgbench_script(fair => 'batch'), transactions => $rows / 100 / $pieces);
+		push @seconds, $run->{transactions} / $run->{rate};
 	}
 	my $drained = _finished($queue) - $before;
 	$holder->quit;
 	$queue->drop;
-	die "only $drained of $rows rows were drained\n" if $drained < 0.099 * $rows * @tenths;
-	return { tenths => \@tenths, whole => $drained / $seconds };
+	my $part = @seconds / $pieces;
+	die "only $drained of $rows rows were drained\n" if $drained < 0.999 * $rows * $part;
+	my $tenth = $pieces / 10;
+	my $rate = sub { return @_ * $rows / $pieces / sum0(@_) };
+	my $last = @seconds > $tenth ? -$tenth : -@seconds;
+	return { first => $rate->(@seconds[ 0 .. ($tenth < @seconds ? $tenth : @seconds) - 1 ]), last => $rate->(@seconds[ $last .. -1 ]),
+		whole => $drained / sum0(@seconds), part => $part };
 }
 
 sub run_snapshot
@@ -93,10 +98,9 @@ sub run_snapshot
 		for my $old (0, 1)
 		{
 			my $drain = _drain($rows, $stores, $old);
-			my @tenths = @{ $drain->{tenths} };
-			my @rates = map { thousands($_) } $tenths[0], $tenths[-1], $drain->{whole};
-			push @cut, sprintf('With %s stores %s the drain was stopped behind %d tenths: it had taken more than %d s.', thousands($stores),
-				$old ? 'and the old snapshot' : 'and no snapshot', scalar @tenths, $patience) if @tenths < 10;
+			my @rates = map { thousands($_) } @$drain{qw(first last whole)};
+			push @cut, sprintf('With %s stores %s the drain was stopped after %s of the rows: it had taken more than %d s.', thousands($stores),
+				$old ? 'and the old snapshot' : 'and no snapshot', percent_text($drain->{part}), $patience) if $drain->{part} < 1;
 			push @ratios, $drain->{whole} / $undisturbed if $old;
 			push @lines, '| ' . join(' | ', thousands($stores), $old ? 'held' : 'none', @rates, $old ? percent_text($ratios[-1]) : '') . ' |';
 			$say->("drain: $stores stores, " . ($old ? 'old snapshot' : 'undisturbed') . ': ' . join(', ', @rates) . ' rows/s');

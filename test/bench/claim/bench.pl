@@ -24,8 +24,10 @@ my %parts = (
 for my $name (grep { !$parts{$_} } @{ $selection{parts} }) { die "no such part: $name\n"; }
 
 my $began = time;
+my ($load) = do { open my $in, '<', '/proc/loadavg' or die; split ' ', <$in> };
 $| = 1;
 my $say = sub { printf "%4d s  %s\n", time() - $began, @_ };
+print "The load is $load: what else runs here will be in the figures.\n" if $load > 0.5;
 
 my (@sections, @verdicts);
 for my $part (@{ $selection{parts} })
