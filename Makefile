@@ -23,13 +23,16 @@ SHLIB_LINK = -lcurl -Wl,--version-script=src/postgres/exports.map $(EXTRA_LDFLAG
 EXTRA_CLEAN = $(EXTENSION)--*.sql tmp_check tmp_check_iso build test-results
 
 # The people's commands come before PGXS, for it needs the server's development files, which they install.
-ifneq ($(filter demo test setup test-% bench-%,$(MAKECMDGOALS)),)
+ifneq ($(filter demo test chaos setup test-% bench-%,$(MAKECMDGOALS)),)
 
 demo: setup
 	@test/demo/run
 
 test: setup
 	@test/run
+
+chaos: setup
+	@test/chaos/run
 
 bench-micro: setup
 	@cmake -S . -B build >/dev/null && cmake --build build -j"$$(nproc)" --target micro_bench >/dev/null
@@ -41,7 +44,7 @@ bench-claim: setup
 setup:
 	@test/setup
 
-.PHONY: demo test bench-micro bench-claim setup
+.PHONY: demo test chaos bench-micro bench-claim setup
 
 else
 
