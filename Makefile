@@ -20,10 +20,10 @@ PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-unused-parameter -Werror -fvisibilit
 # As a system folder, so that the server's headers are not held to our warnings.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
 SHLIB_LINK = -lcurl -Wl,--version-script=src/postgres/exports.map $(EXTRA_LDFLAGS)
-EXTRA_CLEAN = $(EXTENSION)--*.sql tmp_check tmp_check_iso build test-results
+EXTRA_CLEAN = $(EXTENSION)--*.sql tmp_check tmp_check_iso build build-fuzz test-results
 
 # The people's commands come before PGXS, for it needs the server's development files, which they install.
-ifneq ($(filter demo test chaos setup test-% bench-%,$(MAKECMDGOALS)),)
+ifneq ($(filter demo test chaos fuzz setup test-% bench-%,$(MAKECMDGOALS)),)
 
 demo: setup
 	@test/demo/run
@@ -33,6 +33,9 @@ test: setup
 
 chaos: setup
 	@test/chaos/run
+
+fuzz: setup
+	@test/fuzz/run
 
 bench-micro: setup
 	@cmake -S . -B build >/dev/null && cmake --build build -j"$$(nproc)" --target micro_bench >/dev/null
@@ -44,7 +47,7 @@ bench-claim: setup
 setup:
 	@test/setup
 
-.PHONY: demo test chaos bench-micro bench-claim setup
+.PHONY: demo test chaos fuzz bench-micro bench-claim setup
 
 else
 
