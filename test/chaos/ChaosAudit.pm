@@ -37,6 +37,7 @@ sub _no_rows
 sub _audit_tables
 {
 	my ($node, $db) = @_;
+	$node->safe_psql($db, 'ANALYZE');    # nothing was vacuumed in all that time
 	_no_rows($node, $db, q{SELECT * FROM chaos.of_item WHERE status NOT IN ('DONE', 'FAILED', 'CANCELLED') OR ended - reopened <> 1 OR undone > 0 LIMIT 5},
 		'every item is DONE, FAILED or CANCELLED exactly once');
 	_no_rows($node, $db, q{SELECT id, left(result::text, 200) FROM job_items WHERE status = 'DONE' AND (result IS NULL
