@@ -47,14 +47,15 @@ Statement count_running = {
     {TEXTARRAYOID}};
 
 /*
- * By ctid: it cannot claim more than was locked.  A row that changed under our hands is locked but not
+ * By ctid: it cannot claim more than was locked.  The status is compared in a way that no partial index serves, so
+ * that it cannot be read instead of the rows.  A row that changed under our hands is locked but not
  * matched: what counts as claimed is what comes back.
  */
 Statement take = {
     "UPDATE job_items i"
     "   SET status = 'RUNNING', attempts = least(i.attempts + 1, 32767), claimed_by = $2,"
     "       lease_expires_at = clock_timestamp() + $3, started_at = clock_timestamp(), finished_at = NULL"
-    " WHERE i.ctid = ANY ($1) AND i.status = 'PENDING'"
+    " WHERE i.ctid = ANY ($1) AND i.status || '' = 'PENDING'"
     " RETURNING i.*",
     3,
     {TIDARRAYOID, TEXTOID, INTERVALOID}};

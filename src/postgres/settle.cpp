@@ -9,8 +9,10 @@ namespace product_optimizer {
 
 namespace {
 
-#define WHERE_CLAIM_HOLDS                                              \
-  " WHERE i.id = $1 AND i.attempts = $2 AND i.status = 'RUNNING'" \
+/* The status is compared in a way that no partial index serves: the item is found by its id, whatever the statistics
+ * say. */
+#define WHERE_CLAIM_HOLDS                                                    \
+  " WHERE i.id = $1 AND i.attempts = $2 AND i.status || '' = 'RUNNING'" \
   " RETURNING i.instance_id, i.id, i.priority"
 
 Statement complete = {

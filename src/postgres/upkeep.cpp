@@ -14,12 +14,14 @@ const char kWorkerPrefix[] = "product_optimizer worker ";
 
 namespace {
 
+/* Where rows are found by id, their status is compared in a way that no partial index serves. */
+
 Statement promote = {
     "UPDATE job_items i SET status = 'PENDING'"
     " WHERE i.id = ANY (ARRAY(SELECT d.id FROM job_items d"
     "                          WHERE d.status = 'SCHEDULED' AND d.run_after <= clock_timestamp()"
     "                          ORDER BY d.run_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status = 'SCHEDULED'"
+    "   AND i.status || '' = 'SCHEDULED'"
     " RETURNING i.instance_id, i.id, i.priority, true",
     1,
     {INT8OID}};
@@ -42,7 +44,7 @@ Statement rescue = {
     "                            AND (starts_with(r.claimed_by, $2) OR r.lease_expires_at < clock_timestamp()"
     "                                 OR r.lease_expires_at IS NULL)"
     "                          FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status = 'RUNNING'"
+    "   AND i.status || '' = 'RUNNING'"
     " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING'",
     3,
     {TEXTOID, TEXTOID, INT4OID}};
@@ -54,19 +56,19 @@ Statement release_all = {
     "       run_after = NULL"
     " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r WHERE r.status = 'RUNNING' AND r.claimed_by = $1"
     "                            AND r.id <> ALL ($2) FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status = 'RUNNING'"
+    "   AND i.status || '' = 'RUNNING'"
     " RETURNING i.instance_id, i.id, i.priority, true",
     2,
     {TEXTOID, INT8ARRAYOID}};
 
 Statement lock_running = {
-    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING' FOR NO KEY UPDATE SKIP "
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING' FOR NO KEY UPDATE SKIP "
     "LOCKED",
     1,
     {INT8ARRAYOID}};
 
 Statement see_running = {
-    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status = 'RUNNING'", 1, {INT8ARRAYOID}};
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING'", 1, {INT8ARRAYOID}};
 
 /*
  * A row of this home: the queue was created or resumed here; any other row beside it came with a

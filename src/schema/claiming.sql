@@ -39,6 +39,7 @@ RETURNS SETOF job_items
 LANGUAGE C VOLATILE ROWS 100
 SET search_path = @extschema@, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_indexscan = on SET enable_nestloop = on
 AS 'MODULE_PATHNAME', 'product_optimizer_claim_pending_items';
 COMMENT ON FUNCTION claim_pending_items(int, int, interval) IS
 'Claims up to max_items (1 to 10000) PENDING items fairly over all waiting stores, at most max_per_store (at least 1) of each, and returns them as RUNNING in the order of service. The claim holds until the lease (over 0, up to 7 days) expires; finish each with complete_item, fail_item or release_item, passing its attempts. Raises 22004 for NULL and 22023 for values out of range.';
