@@ -32,9 +32,13 @@ constexpr int kMostUnparked = 1024;
 constexpr std::uint64_t kLostClaimNs = 60'000'000'000;
 
 /* How fast the average cost of a store's items follows what is seen. */
-constexpr double kCostMemory = 0.25;
+constexpr double kCostMemory = 0.5;
 
 }  // namespace
+
+static double StepOf(const Store& store) {
+  return (store.cost == 0 ? 1.0 : static_cast<double>(store.cost)) / store.policy.weight;
+}
 
 /* A store while a plan is made. */
 struct FairQueue::Planned {
@@ -137,7 +141,6 @@ SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
   store.order = ++state_.order;
   store.head = Before(first);
   store.policy = StorePolicy{};
-  store.cost = 1;
   Queue(index, StoreState::kReady);
   return index;
 }
@@ -228,7 +231,7 @@ void FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chosen)
       Dequeue(root);
       const Store& store = pool_[root];
       chosen.push_back({root, store.turn, store.order, store.turn, store.order,
-                        static_cast<double>(store.cost) / store.policy.weight, 0, cap});
+                        StepOf(store), 0, cap});
       if (cap != kNothingMore) push(chosen.size() - 1);
       continue;
     }
@@ -319,7 +322,8 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   if (report.taken == 0) store.order = std::min(store.order, turn.order);
   store.policy = report.policy;
   store.policy_version = report.policy_version;
-  if (report.cost > 0) store.cost += static_cast<float>((report.cost - store.cost) * kCostMemory);
+  if (report.cost > 0)
+    store.cost = static_cast<float>(store.cost == 0 ? report.cost : store.cost + (report.cost - store.cost) * kCostMemory);
   if (news || report.left) {
     store.known = kUnknownRows; /* another claim may have counted, or forgotten, what this one took */
   } else if (report.exhausted) {

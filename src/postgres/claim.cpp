@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <unordered_map>
 
 #include "postgres/clock.h"
@@ -33,6 +34,11 @@ constexpr int kMostPlans = 4;
 
 ItemKey KeyOf(const LockedRow& row) {
   return {row.candidate.item.id, row.candidate.item.priority};
+}
+
+/* It gave all that was asked of it, and nothing but the queue asked for less. */
+bool MayHaveMore(const Part& part) {
+  return part.most == part.turn.items && static_cast<std::int64_t>(part.rows.size()) == part.most;
 }
 
 /* What an old snapshot shows of the policies holds for this claim alone. */
@@ -188,9 +194,12 @@ void Claim::Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, Claim
     if (!part.rows.empty()) line.push_back(&service);
   }
   std::make_heap(line.begin(), line.end(), comes_later);
+  /* A store whose locked rows are used up may have more: nobody overtakes it. */
+  double barrier = std::numeric_limits<double>::infinity();
   while (!line.empty()) {
     std::pop_heap(line.begin(), line.end(), comes_later);
     Service& service = *line.back();
+    if (request_.strict && service.turn > barrier) break;
     LockedRow& row = service.part->rows[service.next++];
     const Choice choice = chooser ? chooser(row.candidate) : Choice::kTake;
     if (choice == Choice::kSkip) {
@@ -204,6 +213,7 @@ void Claim::Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, Claim
       service.order = ++order;
     }
     if (service.next == service.part->rows.size()) {
+      if (choice == Choice::kTake && MayHaveMore(*service.part)) barrier = std::min(barrier, service.turn);
       line.pop_back();
     } else {
       std::push_heap(line.begin(), line.end(), comes_later);
