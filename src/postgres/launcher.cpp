@@ -131,7 +131,7 @@ void NoticeWorkers(Launcher& launcher, std::uint64_t now_ns) {
     if (lives && !database.has_worker) database.started_at_ns = now_ns;
     if (lives) {
       /* Told to look at it, for example after a CREATE EXTENSION: it has what it needs, but may be asleep. */
-      if (database.to_look_at && database.has_extension) WakeWorker(oid, true);
+      if (database.to_look_at && database.has_extension) WakeWorker(oid, kNewsWork | kNewsDue | kNewsControl);
       database.has_extension = true;
       database.to_look_at = false;
     }

@@ -10,8 +10,10 @@
 #include "postgres/arguments.h"
 #include "postgres/claim.h"
 #include "postgres/guard.h"
+#include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/settle.h"
+#include "postgres/shared_state.h"
 #include "postgres/spi.h"
 
 namespace product_optimizer {
@@ -140,6 +142,7 @@ Datum product_optimizer_fail_item(PG_FUNCTION_ARGS) {
         Decide(outcome, claim.attempt, item.max_attempts, false, CurrentSettings().retry, random);
     const bool again = decision.action == Action::kRetry;
     const bool held = again ? RetryItem(claim, failure, decision.delay_ms) : FailItem(claim, failure);
+    if (held && again) NoteNews(kNewsDue);
     if (held) status = again ? "SCHEDULED" : "FAILED";
     return Datum{0};
   });

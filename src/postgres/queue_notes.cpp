@@ -31,15 +31,16 @@ struct Notes {
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
   bool changed = false;
   bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
-  bool policies = false;
-  bool wake = false;
   bool ended = false; /* items of some store */
-  bool control = false;
+  std::uint32_t news = 0;
 };
 
 Notes notes;
 bool in_own_statement = false;
 bool callbacks_registered = false;
+
+/* Stores that one transaction keeps notes of; as many as the queue has room for. */
+constexpr std::size_t kMostStores = 131'072;
 
 /* Stores told of under one hold of the lock. */
 constexpr std::size_t kAtOnce = 64;
@@ -79,7 +80,8 @@ void PostCommitted() {
     if (note.has_left) queue.Post(store, note.left, kUnknownRows);
     if (note.ended) queue.Unpark(store);
   });
-  if (!notes.changed && !notes.policies) return;
+  const bool policies = (notes.news & kNewsControl) != 0;
+  if (!notes.changed && !policies) return;
   QueueScope scope;
   if (notes.changed) scope.walk().dirty = true;
   scope.queue().ForgetPolicies();
@@ -98,10 +100,10 @@ static void AtTransactionEnd(XactEvent event, void*) {
     if (event == XACT_EVENT_ABORT) PostLocked();
   }
   /* The worker looks at the queue before it sleeps, whatever it did itself. */
-  const bool wake = notes.wake || (notes.ended && !IsWorker());
-  if (event == XACT_EVENT_COMMIT && wake) {
-    const bool woken = WakeWorker(MyDatabaseId, notes.control);
-    if (notes.control || (!woken && MayTellLauncher())) TellLauncher(MyDatabaseId);
+  if (notes.ended && !IsWorker()) notes.news |= kNewsWork;
+  if (event == XACT_EVENT_COMMIT && notes.news != 0) {
+    const bool woken = WakeWorker(MyDatabaseId, notes.news);
+    if ((notes.news & kNewsControl) != 0 || (!woken && MayTellLauncher())) TellLauncher(MyDatabaseId);
   }
   notes = Notes{};
 }
@@ -127,6 +129,11 @@ static Notes& NotesOfTransaction() {
 
 static Note& NoteOf(const std::string& store) {
   Notes& all = NotesOfTransaction();
+  static Note beyond;
+  if (all.stores.size() >= kMostStores && all.stores.count(store) == 0) {
+    all.changed = true; /* a walk finds them as well */
+    return beyond = Note{};
+  }
   const auto [place, is_new] = all.stores.try_emplace(store);
   if (is_new) all.in_order.push_back(&*place);
   return place->second;
@@ -135,6 +142,7 @@ static Note& NoteOf(const std::string& store) {
 void NoteArrival(const std::string& store, const ItemKey& first, std::uint32_t rows) {
   Note& note = NoteOf(store);
   note.arrived = std::min(note.arrived, first);
+  notes.news |= kNewsWork;
   note.rows += std::min(rows, kUnknownRows - 1 - note.rows);
 }
 
@@ -158,17 +166,15 @@ void NoteEnded(const std::string& store) {
 void NoteChange() {
   NotesOfTransaction().changed = true;
   notes.walked_for_change = false;
-  notes.wake = true;
+  notes.news |= kNewsWork | kNewsDue;
 }
 
-void NoteWake(bool control) {
-  NotesOfTransaction().wake = true;
-  notes.control |= control;
-  notes.policies |= control;
+void NoteNews(std::uint32_t news) {
+  NotesOfTransaction().news |= news;
 }
 
 bool PostNotes() {
-  if (notes.policies) ForgetStorePolicies();
+  if ((notes.news & kNewsControl) != 0) ForgetStorePolicies();
   ForEachStore([](FairQueue& queue, const std::string& store, Note& note) {
     if (note.ended) queue.Unpark(store);
     if (note.rows > note.told) queue.Post(store, note.arrived, note.rows - note.told);
@@ -185,7 +191,7 @@ void NotePreparedEnd() {
     QueueScope scope;
     scope.walk().dirty = true;
   }
-  WakeWorker(MyDatabaseId, false);
+  WakeWorker(MyDatabaseId, kNewsWork | kNewsDue);
 }
 
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments) {
@@ -211,6 +217,11 @@ namespace {
   pg_unreachable();
 }
 
+bool IsText(const text* value, const char* expected) {
+  const std::size_t length = VARSIZE_ANY_EXHDR(value);
+  return length == strlen(expected) && memcmp(VARDATA_ANY(value), expected, length) == 0;
+}
+
 int ColumnOf(TupleDesc description, const char* name) {
   const int column = SPI_fnumber(description, name);
   if (column <= 0) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column %s", name)));
@@ -233,7 +244,10 @@ void NoteInserted(const TriggerData* trigger) {
     while (tuplestore_gettupleslot(inserted, true, false, slot)) {
       bool is_null;
       const text* const state = DatumGetTextPP(slot_getattr(slot, status, &is_null));
-      if (VARSIZE_ANY_EXHDR(state) != 7 || memcmp(VARDATA_ANY(state), "PENDING", 7) != 0) continue;
+      if (!IsText(state, "PENDING")) {
+        if (IsText(state, "SCHEDULED")) NoteNews(kNewsDue);
+        continue;
+      }
       KeyFromDatum(slot_getattr(slot, instance, &is_null), store);
       NoteArrival(store,
                   {DatumGetInt64(slot_getattr(slot, id, &is_null)),
@@ -255,7 +269,6 @@ Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS) {
   const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
   return Entry([&]() -> Datum {
     NoteInserted(trigger);
-    NoteWake(false);
     return PointerGetDatum(nullptr);
   });
 }
@@ -269,7 +282,7 @@ Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
     /* stores and rate_limits have the same trigger: what the worker remembers of them no longer holds. */
     const bool policy = strcmp(RelationGetRelationName(trigger->tg_relation), "job_items") != 0;
     if (policy) {
-      NoteWake(true);
+      NoteNews(kNewsControl);
     } else if (!in_own_statement) {
       NoteChange();
     }
@@ -281,7 +294,7 @@ PGDLLEXPORT Datum product_optimizer_start_worker(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(product_optimizer_start_worker);
 Datum product_optimizer_start_worker(PG_FUNCTION_ARGS) {
   return Entry([]() -> Datum {
-    NoteWake(true);
+    NoteNews(kNewsWork | kNewsDue | kNewsControl);
     return Datum{0};
   });
 }

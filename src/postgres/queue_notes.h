@@ -31,9 +31,8 @@ void NoteEnded(const std::string& store);
 /* Rows changed, and nobody knows which. */
 void NoteChange();
 
-/* The worker is woken at the commit.  With control also the launcher: the extension, its pause or its policies
- * changed. */
-void NoteWake(bool control);
+/* The worker is woken at the commit for such News (see shared_state.h); for control the launcher is told as well. */
+void NoteNews(std::uint32_t news);
 
 /*
  * Before a claim: it sees the rows of its own transaction, so the queue has to know of them.  True when there

@@ -32,8 +32,7 @@ void InitializeState() {
   for (int i = 0; i < shared->slot_count; i++) {
     WorkerSlot& slot = shared->slots[i];
     slot.lock = &locks[3 + i].lock;
-    pg_atomic_init_u32(&slot.wake, 0);
-    pg_atomic_init_u32(&slot.control, 0);
+    pg_atomic_init_u32(&slot.news, 0);
   }
 }
 
@@ -96,13 +95,12 @@ WorkerSlot* FindSlot(Oid database) {
   return nullptr;
 }
 
-bool WakeWorker(Oid database, bool control_changed) {
+bool WakeWorker(Oid database, std::uint32_t news) {
   LockScope scope(shared->lock, LW_SHARED);
   for (int i = 0; i < shared->slot_count; i++) {
     WorkerSlot& slot = shared->slots[i];
     if (slot.database != database || slot.pid == 0) continue;
-    if (control_changed) pg_atomic_write_u32(&slot.control, 1);
-    pg_atomic_write_u32(&slot.wake, 1);
+    pg_atomic_fetch_or_u32(&slot.news, news);
     SetLatch(&ProcGlobal->allProcs[slot.proc_index].procLatch);
     return true;
   }
@@ -166,8 +164,7 @@ WorkerSlot* OccupySlot(Oid database, bool* full) {
   vacant->started_at = GetCurrentTimestamp();
   vacant->state = WorkerState::kIdle;
   vacant->reason[0] = '\0';
-  pg_atomic_write_u32(&vacant->wake, 1);
-  pg_atomic_write_u32(&vacant->control, 1);
+  pg_atomic_write_u32(&vacant->news, kNewsWork | kNewsDue | kNewsControl);
   return vacant;
 }
 

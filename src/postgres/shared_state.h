@@ -35,6 +35,13 @@ struct Counters {
   std::int64_t completion_tokens;
 };
 
+/* What a worker is woken for; bits. */
+enum News : std::uint32_t {
+  kNewsWork = 1,    /* something came to wait */
+  kNewsDue = 2,     /* something may be due earlier than the worker thinks */
+  kNewsControl = 4, /* pause, resume, policies, limits or the extension itself changed */
+};
+
 struct WorkerSlot {
   /* Guarded by SharedState::lock. */
   Oid database;   /* InvalidOid: never used */
@@ -42,8 +49,7 @@ struct WorkerSlot {
   int proc_index; /* of its PGPROC, while pid is not 0 */
 
   /* Set by anybody, cleared by the worker. */
-  pg_atomic_uint32 wake;    /* look for work */
-  pg_atomic_uint32 control; /* pause, resume or the extension itself changed */
+  pg_atomic_uint32 news; /* of News */
 
   LWLock* lock; /* guards what follows */
   WorkerState state;
@@ -100,8 +106,8 @@ class LockScope {
 /* The slot of a database, with or without a worker; null when it has none. */
 WorkerSlot* FindSlot(Oid database);
 
-/* Tells the worker of this database to look for work (and for a changed control); false when it has none. */
-bool WakeWorker(Oid database, bool control_changed);
+/* Wakes the worker of this database for such News; false when it has none. */
+bool WakeWorker(Oid database, std::uint32_t news);
 
 /* Tells the launcher to look at a database again. */
 void TellLauncher(Oid database);

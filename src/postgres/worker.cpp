@@ -47,6 +47,8 @@ void PrepareSession() {
   set("enable_seqscan", "off");
   set("enable_bitmapscan", "off");
   set("enable_sort", "off");
+  set("enable_indexscan", "on");
+  set("enable_nestloop", "on");
 }
 
 /* Each request in flight is a descriptor; PostgreSQL's own budget was set before and stays as it was. */
@@ -105,8 +107,8 @@ void WalkOverStores(Worker& worker, std::uint64_t now_ns) {
 enum class Upkeep { kGoOn, kNoExtension };
 
 /* Reads the home and rescues orphans: at the start, when told, and every rescan_interval. */
-Upkeep LookAround(Worker& worker, std::uint64_t now_ns) {
-  const bool told = pg_atomic_exchange_u32(&worker.slot->control, 0) != 0;
+Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
+  const bool told = (news & kNewsControl) != 0;
   if (!told && now_ns < worker.rescan_at_ns) return Upkeep::kGoOn;
   worker.rescan_at_ns = now_ns + static_cast<std::uint64_t>(worker.settings.rescan_interval_ms) * kNsPerMs;
   TransactionFailure failure;
@@ -138,14 +140,14 @@ Upkeep LookAround(Worker& worker, std::uint64_t now_ns) {
 }
 
 /* Something was inserted, changed or is only now worth a look. */
-void NoticeWork(Worker& worker, std::uint64_t now_ns) {
-  const bool woken = pg_atomic_exchange_u32(&worker.slot->wake, 0) != 0;
-  if (!woken && now_ns < worker.poll_at_ns) return;
+void NoticeWork(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
+  if ((news & kNewsDue) != 0) worker.due_at_ns = 0;
+  /* What held the others back need not hold the newcomer: another model, another store. */
+  if (news != 0) worker.claim_at_ns = 0;
+  if (now_ns < worker.poll_at_ns) return;
   worker.poll_at_ns = now_ns + static_cast<std::uint64_t>(worker.settings.poll_interval_ms) * kNsPerMs;
   worker.maybe_work = true;
   worker.due_at_ns = 0;
-  /* What held the others back need not hold the newcomer: another model, another store. */
-  if (woken) worker.claim_at_ns = 0;
 }
 
 /* Until when nothing needs doing, as far as this process can know. */
@@ -211,12 +213,13 @@ void Run(WorkerSlot* slot) {
     const std::uint64_t now_ns = NowNs();
     Receive(worker, now_ns);
     Settle(worker, now_ns);
-    if (LookAround(worker, now_ns) == Upkeep::kNoExtension) {
+    const std::uint32_t news = pg_atomic_exchange_u32(&slot->news, 0);
+    if (LookAround(worker, news, now_ns) == Upkeep::kNoExtension) {
       ClearSharedQueue(static_cast<int>(slot - Shared()->slots));
       return;
     }
     WalkOverStores(worker, now_ns);
-    NoticeWork(worker, now_ns);
+    NoticeWork(worker, news, now_ns);
     ClaimAndSend(worker, now_ns);
     /* What was just started may already be able to move, and an item that was refused is to be written. */
     worker.log.FlushClaims(now_ns);

@@ -1,0 +1,127 @@
+# 013_every_road.t: whatever way a row becomes PENDING, it is found: at once when the queue can know, and by a look
+# at the table when nobody told.
+use strict;
+use warnings FATAL => 'all';
+use MockOpenai;
+use ProductOptimizer;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $mock = MockOpenai->new('--meter', 'none', '--latency-ms', '2-5');
+# Neither a poll nor a rescan comes to help.
+my $node = start_cluster('roads', $mock->url,
+	settings => { poll_interval => '1h', rescan_interval => '1h' }, conf => "max_prepared_transactions = 5\n");
+$node->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
+wait_for_worker($node);
+wait_for($node, 'idle', q{SELECT worker_state = 'idle' FROM optimizer_stats()}, quiet => 1);
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+my $rows = 0;
+sub row
+{
+	my ($store, $status) = @_;
+	$rows++;
+	return sprintf q{INSERT INTO job_items (instance_id, status, payload) VALUES ('%s', '%s', '{"title": "Row %d."}')}, $store,
+	  $status // 'PENDING', $rows;
+}
+
+sub all_done
+{
+	my ($what) = @_;
+	wait_for($node, $what, qq{SELECT count(*) = $rows AND bool_and(status = 'DONE') FROM job_items}, seconds => 20);
+	return;
+}
+
+sql(row('a'));
+all_done('an insert');
+sql(row('a', 'FAILED'));
+sql(q{UPDATE job_items SET status = 'PENDING' WHERE status = 'FAILED'});
+all_done('an update of the application');
+sql(row('a', 'FAILED'));
+sql('SELECT retry_failed()');
+all_done('retry_failed()');
+sql(row('a', 'DONE'));
+sql(q{INSERT INTO job_items (id, instance_id, payload) SELECT max(id), 'a', '{"title": "Again."}' FROM job_items
+      ON CONFLICT (id) DO UPDATE SET status = 'PENDING'});
+all_done('ON CONFLICT DO UPDATE');
+$rows += 2;
+sql(qq{COPY job_items (instance_id, payload) FROM stdin;\na\t{"title": "Copied."}\nb\t{"title": "Copied."}\n\\.\n});
+all_done('COPY');
+sql(row('a', 'FAILED'));
+sql(q{UPDATE job_items SET status = 'PENDING', instance_id = 'moved', priority = 7 WHERE status = 'FAILED'});
+all_done('an update that moves it to another store');
+sql('BEGIN; ' . row('a') . "; SAVEPOINT s; " . row('b') . '; ROLLBACK TO s; COMMIT');
+$rows--;
+all_done('a transaction of which a part was rolled back');
+
+# Prepared transactions: neither commit nor roll-back passes a trigger.
+sql('BEGIN; ' . row('a') . q{; PREPARE TRANSACTION 'insert'});
+sql(q{COMMIT PREPARED 'insert'});
+all_done('COMMIT PREPARED');
+
+# Ids that commit out of their order, in a store that has gone on meanwhile.
+my $late = $node->background_psql('postgres', on_error_stop => 1);
+$late->query_safe('BEGIN');
+$late->query_safe(row('late'));
+sql(row('late')) for 1 .. 3;
+wait_for($node, 'the later ones are done', q{SELECT count(*) = 3 FROM job_items WHERE instance_id = 'late' AND status = 'DONE'}, quiet => 1);
+$late->query_safe('COMMIT');
+all_done('a lower id that is committed later');
+
+# Claims that do not come to their end; the worker is paused until they are gone.
+sub paused
+{
+	my ($what, $body) = @_;
+	sql('SELECT optimizer_pause()');
+	wait_for($node, 'paused', q{SELECT worker_state = 'paused' FROM optimizer_stats()}, quiet => 1);
+	sql(row($_)) for 'a', 'a', 'b';
+	$body->();
+	sql('SELECT optimizer_resume()');
+	all_done($what);
+	return;
+}
+my $claim = 'SELECT count(*) FROM claim_pending_items()';
+paused('a claim that is rolled back', sub { sql("BEGIN; $claim; ROLLBACK") });
+paused('… to a savepoint', sub { sql("BEGIN; SAVEPOINT s; $claim; ROLLBACK TO s; COMMIT") });
+paused('… in a block with an exception handler', sub {
+	sql(q{DO $$ BEGIN PERFORM claim_pending_items(); RAISE 'no'; EXCEPTION WHEN raise_exception THEN NULL; END $$}) });
+paused('… in a prepared transaction', sub { sql("BEGIN; $claim; PREPARE TRANSACTION 'claim'"); sql(q{ROLLBACK PREPARED 'claim'}) });
+paused('… because its session is terminated', sub {
+	$late->query_safe("BEGIN; $claim");
+	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'});
+	wait_for($node, 'gone', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'idle in transaction'}, quiet => 1);
+});
+paused('release_item()', sub { sql('SELECT release_item(id, attempts) FROM claim_pending_items()') });
+paused('fail_item() with a delay', sub { sql(q{SELECT fail_item(id, attempts, 'later', true, '50 ms') FROM claim_pending_items()}) });
+
+# Behind the triggers' back, as logical replication and some restores come: found by the poll of an idle worker.
+configure($node, poll_interval => '100ms');
+sql('BEGIN; SET LOCAL session_replication_role = replica; ' . row('silent') . '; COMMIT');
+all_done('a row that no trigger saw');
+sql('ALTER TABLE job_items DISABLE TRIGGER USER; ' . row('silent') . '; ALTER TABLE job_items ENABLE TRIGGER USER');
+all_done('a row that came while the triggers were disabled');
+
+# Locked when the claim came by.
+my $locker = $node->background_psql('postgres', on_error_stop => 1);
+sql('SELECT optimizer_pause()');
+wait_for($node, 'paused', q{SELECT worker_state = 'paused' FROM optimizer_stats()}, quiet => 1);
+sql(row('locked'));
+$locker->query_safe(q{BEGIN; SELECT FROM job_items WHERE status = 'PENDING' FOR UPDATE});
+sql(row('locked'));
+sql('SELECT optimizer_resume()');
+wait_for($node, 'the free row of that store is done',
+	q{SELECT count(*) FILTER (WHERE status = 'DONE') = 1 FROM job_items WHERE instance_id = 'locked'}, quiet => 1);
+$locker->query_safe('COMMIT');
+all_done('a row that was locked when the claim came by');
+
+# Under load nothing is idle: found within rescan_interval, not behind the backlog.
+configure($node, poll_interval => undef, rescan_interval => '1s', requests_per_minute => 6000, burst_seconds => 0.5);
+sql(q{INSERT INTO job_items (instance_id, payload) SELECT 'big', '{"title": "Big."}' FROM generate_series(1, 3000)});
+sql('BEGIN; SET LOCAL session_replication_role = replica; ' . row('quiet') . '; COMMIT');
+wait_for($node, 'found', q{SELECT status = 'DONE' FROM job_items WHERE instance_id = 'quiet'}, quiet => 1);
+cmp_ok(sql(q{SELECT count(*) FROM job_items WHERE instance_id = 'big' AND status = 'PENDING'}), '>', 500,
+	'under load, too, a row that nobody told of is found long before the backlog is gone');
+
+done_testing();
