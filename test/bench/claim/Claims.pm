@@ -3,7 +3,7 @@ package Claims;
 
 use strict;
 use warnings FATAL => 'all';
-use List::Util qw(first max min);
+use List::Util qw(first max min uniq);
 use Numbers;
 use Queue;
 use Ways;
@@ -110,7 +110,7 @@ sub _section
 			sprintf('%.2f', $fair->{median} / $fifo->{median}), sprintf('%.1f', $window->{median} / $fair->{median})) . ' |';
 	}
 	push @lines, '', sprintf('Ours and FIFO: %d claims each per line; window: %s.', $blocks * _claims('fair', 0),
-		join ' to ', map { $blocks * _claims('window', $_) } (reverse sort { $a <=> $b } map { $_->{rows} } @measured)[ 0, -1 ]);
+		join ' to ', uniq map { $blocks * _claims('window', $_) } (reverse sort { $a <=> $b } map { $_->{rows} } @measured)[ 0, -1 ]);
 	my @short = grep { my $one = $_; grep { $one->{$_}{least} < 100 } @ways } @measured;
 	push @lines, 'Every claim returned 100 rows.' if !@short;
 	push @lines, sprintf('**Not every claim returned 100 rows**: at %s rows, %s stores, %s the smallest of ours had %d, of FIFO %d, of window %d.',

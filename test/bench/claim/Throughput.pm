@@ -49,13 +49,11 @@ sub run
 
 sub _finished { my ($queue) = @_; return $queue->value(q(SELECT count(*) FROM job_items WHERE status = 'DONE')) }
 
-my $patience = 180;    # seconds for one drain
-
 # A drain by one claimer, in pieces, so that one which takes too long can be ended: rows per second of the first
 # and of the last tenth of what was drained, and of the whole; and the part that was drained.
 sub _drain
 {
-	my ($rows, $stores, $old_snapshot) = @_;
+	my ($rows, $stores, $old_snapshot, $patience) = @_;
 	my $queue = Queue->new(rows => $rows, stores => $stores, shape => 'uniform');
 	my $before = _finished($queue);
 	$queue->settle;
@@ -85,6 +83,7 @@ sub run_snapshot
 {
 	my ($selection, $say) = @_;
 	my $rows = $selection->{short} ? 100_000 : 1_000_000;
+	my $patience = $selection->{short} ? 30 : 180;    # seconds for one drain
 	my @lines = (
 		'## Under an old snapshot', '',
 		'Rows per second of one claimer that drains ' . thousands($rows) . ' rows to the last one, claim and one `UPDATE` for the 100,',
@@ -97,7 +96,7 @@ sub run_snapshot
 		my $undisturbed;
 		for my $old (0, 1)
 		{
-			my $drain = _drain($rows, $stores, $old);
+			my $drain = _drain($rows, $stores, $old, $patience);
 			my @rates = map { thousands($_) } @$drain{qw(first last whole)};
 			push @cut, sprintf('With %s stores %s the drain was stopped after %s of the rows: it had taken more than %d s.', thousands($stores),
 				$old ? 'and the old snapshot' : 'and no snapshot', percent_text($drain->{part}), $patience) if $drain->{part} < 1;

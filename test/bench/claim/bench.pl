@@ -58,6 +58,6 @@ print $out join("\n",
 	'| asked | found | |', '|---|--:|---|',
 	(map { "| $_->[0]{asked} | $_->[1] | $_->[2] |" } @asked), '',
 	(map { "$_\n" } @sections),
-	sprintf('The whole run took %d minutes.', (time() - $began) / 60 + 0.5)), "\n";
+	sprintf('The whole run took %d minutes; the load of the machine was %s when it began.', (time() - $began) / 60 + 0.5, $load)), "\n";
 close $out or die "$document: $!\n";
 print "\n", map { sprintf "%-16s %s: %s\n", $_->[2] =~ s/\*//gr, $_->[0]{asked}, $_->[1] } @asked;
