@@ -20,7 +20,7 @@ PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-unused-parameter -Werror -fvisibilit
 # As a system folder, so that the server's headers are not held to our warnings.
 PG_CPPFLAGS = -Isrc -isystem $(shell $(PG_CONFIG) --includedir-server)
 SHLIB_LINK = -lcurl -Wl,--version-script=src/postgres/exports.map $(EXTRA_LDFLAGS)
-EXTRA_CLEAN = $(EXTENSION)--*.sql tmp_check tmp_check_iso build build-fuzz test-results
+EXTRA_CLEAN = $(EXTENSION)--*.sql tmp_check tmp_check_iso build build-fuzz build-asan test-results
 
 # The people's commands come before PGXS, for it needs the server's development files, which they install.
 ifneq ($(filter demo test chaos fuzz setup test-% bench-%,$(MAKECMDGOALS)),)
@@ -30,6 +30,9 @@ demo: setup
 
 test: setup
 	@test/run
+
+test-asan: setup
+	@test/asan/run
 
 chaos: setup
 	@test/chaos/run
@@ -47,7 +50,7 @@ bench-claim: setup
 setup:
 	@test/setup
 
-.PHONY: demo test chaos fuzz bench-micro bench-claim setup
+.PHONY: demo test chaos fuzz bench-micro bench-claim setup test-asan
 
 else
 
