@@ -46,11 +46,13 @@ bench-micro: setup
 
 bench-claim: setup
 	@test/bench/claim/run
+bench-memory: setup
+	@test/bench/memory/run
 
 setup:
 	@test/setup
 
-.PHONY: demo test chaos fuzz bench-micro bench-claim setup test-asan
+.PHONY: demo test chaos fuzz bench-micro bench-claim setup test-asan bench-memory
 
 else
 
