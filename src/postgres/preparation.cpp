@@ -102,7 +102,11 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     if (found == prepared_.end()) continue; /* cannot be: claimed, but never chosen; its lease will tell */
     Prepared prepared = std::move(found->second);
     prepared_.erase(found);
-    HeldClaim held{{item.id, item.attempt}, item.max_attempts, item.last_error_code == "length"};
+    HeldClaim held{{item.id, item.attempt, &worker_.claimed_by},
+                   item.max_attempts,
+                   item.last_error_code == "length",
+                   ++worker_.claims_made};
+    worker_.latest_claim[item.id] = held.number;
     if (prepared.refused) {
       Conclude(worker_, held, std::move(prepared.refusal), prepared.bucket, now_ns);
       continue;

@@ -123,7 +123,8 @@ bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFa
         });
     locked.assign(first_locked, batch.end());
     batch.erase(first_locked, batch.end());
-    for (const Settlement* settlement : batch) Count(counted, *settlement, Write(*settlement));
+    for (const Settlement* settlement : batch)
+      Count(counted, *settlement, !IsSuperseded(worker, settlement->held) && Write(*settlement));
   });
   if (done == WorkResult::kFailed) return false;
   worker.last_write_failure.clear();
@@ -157,6 +158,7 @@ void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailu
   }
   /* Or the database's encoding lacks a character of the error's own words. */
   if (data_exception) settlement.outcome.error = InAnyEncoding(settlement.outcome.error);
+  settlement.refused = MayBeOneRow(failure);
   settlement.not_before_ns = RewriteAt(settlement, now_ns);
   if (failure.message == worker.last_write_failure) return;
   worker.last_write_failure = failure.message;
@@ -215,6 +217,8 @@ void Settle(Worker& worker, std::uint64_t now_ns) {
           !WriteTogether(worker, {settlement}, &failure, now_ns))
         KeepForLater(worker, *settlement, failure, now_ns);
   }
+  for (const Settlement& settlement : worker.to_settle)
+    if (settlement.written) ForgetClaim(worker, settlement.held);
   worker.to_settle.erase(std::remove_if(worker.to_settle.begin(), worker.to_settle.end(),
                                         [](const Settlement& settlement) { return settlement.written; }),
                          worker.to_settle.end());
@@ -222,10 +226,17 @@ void Settle(Worker& worker, std::uint64_t now_ns) {
 
 void SettleAtExit(Worker& worker) {
   std::vector<std::int64_t> answered;
-  for (const Settlement& settlement : worker.to_settle) answered.push_back(settlement.held.claim.id);
+  /* What was refused before would take the others with it now. */
+  const auto may_be_written = [&](const Settlement& settlement) {
+    return !settlement.refused && !IsSuperseded(worker, settlement.held);
+  };
+  for (const Settlement& settlement : worker.to_settle)
+    if (may_be_written(settlement)) answered.push_back(settlement.held.claim.id);
   const std::vector<std::int64_t> locked = ReleaseAllBut(worker.claimed_by, answered);
   for (const Settlement& settlement : worker.to_settle)
-    if (std::find(locked.begin(), locked.end(), settlement.held.claim.id) != locked.end()) Write(settlement);
+    if (std::find(locked.begin(), locked.end(), settlement.held.claim.id) != locked.end() &&
+        may_be_written(settlement))
+      Write(settlement);
 }
 
 std::uint64_t SettleAtNs(const Worker& worker) {

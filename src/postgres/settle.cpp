@@ -13,30 +13,31 @@ namespace {
  * say. */
 #define WHERE_CLAIM_HOLDS                                                    \
   " WHERE i.id = $1 AND i.attempts = $2 AND i.status || '' = 'RUNNING'" \
+  "   AND (i.claimed_by = $3 OR $3 IS NULL)" \
   " RETURNING i.instance_id, i.id, i.priority"
 
 Statement complete = {
     "UPDATE job_items i"
-    "   SET status = 'DONE', result = $3, error = NULL, error_code = NULL, model = coalesce($4, i.model),"
-    "       prompt_tokens = $5, completion_tokens = $6, claimed_by = NULL, lease_expires_at = NULL,"
+    "   SET status = 'DONE', result = $4, error = NULL, error_code = NULL, model = coalesce($5, i.model),"
+    "       prompt_tokens = $6, completion_tokens = $7, claimed_by = NULL, lease_expires_at = NULL,"
     "       finished_at = clock_timestamp()" WHERE_CLAIM_HOLDS,
-    6,
-    {INT8OID, INT2OID, JSONBOID, TEXTOID, INT4OID, INT4OID}};
+    7,
+    {INT8OID, INT2OID, TEXTOID, JSONBOID, TEXTOID, INT4OID, INT4OID}};
 
 Statement fail = {
     "UPDATE job_items i"
-    "   SET status = 'FAILED', error = $3, error_code = $4, claimed_by = NULL, lease_expires_at = NULL,"
+    "   SET status = 'FAILED', error = $4, error_code = $5, claimed_by = NULL, lease_expires_at = NULL,"
     "       finished_at = clock_timestamp()" WHERE_CLAIM_HOLDS,
-    4,
-    {INT8OID, INT2OID, TEXTOID, TEXTOID}};
+    5,
+    {INT8OID, INT2OID, TEXTOID, TEXTOID, TEXTOID}};
 
 Statement retry = {
     "UPDATE job_items i"
-    "   SET status = 'SCHEDULED', run_after = clock_timestamp() + $5, error = $3, error_code = $4, "
+    "   SET status = 'SCHEDULED', run_after = clock_timestamp() + $6, error = $4, error_code = $5, "
     "claimed_by = NULL,"
     "       lease_expires_at = NULL" WHERE_CLAIM_HOLDS,
-    5,
-    {INT8OID, INT2OID, TEXTOID, TEXTOID, INTERVALOID}};
+    6,
+    {INT8OID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID}};
 
 /* The attempt is given back by its holder, who is done with it, so the token can be used again. */
 Statement release = {
@@ -44,8 +45,8 @@ Statement release = {
     "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL, lease_expires_at "
     "= NULL,"
     "       run_after = NULL" WHERE_CLAIM_HOLDS,
-    2,
-    {INT8OID, INT2OID}};
+    3,
+    {INT8OID, INT2OID, TEXTOID}};
 
 #undef WHERE_CLAIM_HOLDS
 
@@ -68,12 +69,13 @@ Arguments ArgumentsOf(const ClaimRef& claim) {
   Arguments arguments;
   arguments.Set(0, Int64GetDatum(claim.id));
   arguments.Set(1, Int16GetDatum(claim.attempt));
+  if (claim.holder != nullptr) arguments.Set(2, TextDatum(*claim.holder));
   return arguments;
 }
 
 void SetFailure(Arguments& arguments, const Failure& failure) {
-  arguments.Set(2, TextDatum(failure.error));
-  if (!failure.error_code.empty()) arguments.Set(3, TextDatum(failure.error_code));
+  arguments.Set(3, TextDatum(failure.error));
+  if (!failure.error_code.empty()) arguments.Set(4, TextDatum(failure.error_code));
 }
 
 }  // namespace
@@ -82,10 +84,10 @@ bool CompleteItem(const ClaimRef& claim, const Completion& completion) {
   std::string store;
   return Call([&] {
     Arguments arguments = ArgumentsOf(claim);
-    arguments.Set(2, completion.result);
-    if (!completion.model.empty()) arguments.Set(3, TextDatum(completion.model));
-    if (completion.prompt_tokens) arguments.Set(4, Int32GetDatum(*completion.prompt_tokens));
-    if (completion.completion_tokens) arguments.Set(5, Int32GetDatum(*completion.completion_tokens));
+    arguments.Set(3, completion.result);
+    if (!completion.model.empty()) arguments.Set(4, TextDatum(completion.model));
+    if (completion.prompt_tokens) arguments.Set(5, Int32GetDatum(*completion.prompt_tokens));
+    if (completion.completion_tokens) arguments.Set(6, Int32GetDatum(*completion.completion_tokens));
     return End(complete, arguments, false, store);
   });
 }
@@ -104,7 +106,7 @@ bool RetryItem(const ClaimRef& claim, const Failure& failure, std::int64_t delay
   return Call([&] {
     Arguments arguments = ArgumentsOf(claim);
     SetFailure(arguments, failure);
-    arguments.Set(4, IntervalDatum(delay_ms));
+    arguments.Set(5, IntervalDatum(delay_ms));
     return End(retry, arguments, false, store);
   });
 }

@@ -1,7 +1,8 @@
 /*
  * settle.h
- *   How a claim ends.  Every statement matches (id, attempts, RUNNING): a claim that no longer holds
- *   changes nothing.  SPI must be connected and search_path pinned; everything throws PgError.
+ *   How a claim ends.  Every statement matches (id, attempts, RUNNING), and the holder where it is known: a
+ *   claim that no longer holds changes nothing.  SPI must be connected and search_path pinned; everything
+ * throws PgError.
  */
 #pragma once
 
@@ -16,6 +17,8 @@ namespace product_optimizer {
 struct ClaimRef {
   std::int64_t id;
   std::int16_t attempt; /* the fencing token */
+  /* Who must still hold it; null: whoever knows the token, which is all that callers of SQL show. */
+  const std::string* holder = nullptr;
 };
 
 struct Completion {

@@ -10,6 +10,13 @@ namespace product_optimizer {
 
 namespace {
 
+/* Somebody needs this database without connections; those who had a slot by then were told by a signal. */
+bool IsHeldBack() {
+  SharedState* const shared = Shared();
+  LockScope scope(shared->lock, LW_SHARED);
+  return shared->hold_database == MyDatabaseId && GetCurrentTimestamp() < shared->hold_until;
+}
+
 /* Only a lock that is free right now: at exit no wait can be interrupted. */
 bool TableIsFree() {
   return Call([] {
@@ -27,20 +34,26 @@ static void GiveBackSlot(int, Datum slot) {
 }
 
 /*
- * Runs inside proc_exit, where an ERROR becomes FATAL and ends only this callback.  The items go back by
- * what the table says, not by what this process remembers.
+ * Inside proc_exit an ERROR becomes FATAL and ends only this callback.  The items go back by what the table
+ * says, not by what this process remembers.
  */
 static void HandBack(int, Datum argument) {
   auto* const worker = reinterpret_cast<Worker*>(DatumGetPointer(argument));
+  if (worker->handed_back) return;
   AbortOutOfAnyTransaction();
   try {
     TransactionFailure failure;
-    RunTransaction(&failure, [&] {
-      if (TableIsFree()) SettleAtExit(*worker);
-    });
+    worker->handed_back = RunTransaction(&failure, [&] {
+                            if (TableIsFree()) SettleAtExit(*worker);
+                          }) != WorkResult::kFailed;
   } catch (...) {
     /* Out of memory at exit: the next worker rescues what is left. */
   }
+}
+
+/* Before the second try: it goes without the answers, one of which may have ended the first. */
+static void DropAnswers(int, Datum argument) {
+  reinterpret_cast<Worker*>(DatumGetPointer(argument))->to_settle.clear();
 }
 
 }  // extern "C"
@@ -61,12 +74,18 @@ WorkerSlot* TakeSlotUntilExit() {
     return nullptr;
   }
   Call([&] { before_shmem_exit(GiveBackSlot, PointerGetDatum(slot)); });
+  if (IsHeldBack()) return nullptr;
   ReportStart(StartOutcome::kRunning);
   return slot;
 }
 
 void HandBackAtExit(Worker* worker) {
-  Call([&] { before_shmem_exit(HandBack, PointerGetDatum(worker)); });
+  /* The last one registered runs first. */
+  Call([&] {
+    before_shmem_exit(HandBack, PointerGetDatum(worker));
+    before_shmem_exit(DropAnswers, PointerGetDatum(worker));
+    before_shmem_exit(HandBack, PointerGetDatum(worker));
+  });
 }
 
 }  // namespace product_optimizer

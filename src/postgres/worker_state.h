@@ -33,6 +33,7 @@ struct HeldClaim {
   ClaimRef claim;
   std::int16_t max_attempts = 0;
   bool was_truncated = false; /* the attempt before this one was */
+  std::uint64_t number = 0;   /* counts this worker's claims; 0: not counted */
 };
 
 struct InFlight {
@@ -51,6 +52,7 @@ struct Settlement {
   Decision decision;
   bool written = false;
   int failed_writes = 0;
+  bool refused = false; /* its row alone could not be written: a trigger, a constraint */
   std::uint64_t not_before_ns = 0;
 };
 
@@ -99,11 +101,18 @@ struct Worker {
 
   std::unordered_map<std::uint64_t, InFlight> in_flight; /* by request id */
   std::uint64_t next_request = 1;
+  std::uint64_t claims_made = 0;
+  /*
+   * By item id: the number of the latest claim that is not settled.  After TRUNCATE … RESTART IDENTITY this
+   * worker may hold a new row of the same id, at the same attempt, beside the claim of the old one.
+   */
+  std::unordered_map<std::int64_t, std::uint64_t> latest_claim;
   std::vector<Settlement> to_settle;
 
   std::map<std::string, Limits> model_limits;    /* the rows of rate_limits */
   std::map<std::string, ModelExperience> models; /* every model asked for so far */
 
+  bool handed_back = false; /* at exit: nothing in the table is this worker's any more */
   bool paused = false;
   std::string pause_reason;
   Block block;
@@ -119,12 +128,23 @@ struct Worker {
   int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
   std::string last_write_failure; /* so that one cause is logged once */
   std::string last_due_failure;
-  std::string last_failure;       /* of a transaction, so that it is logged once */
+  std::string last_failure; /* of a transaction, so that it is logged once */
 
   Counters counted{};                      /* since the last publication */
   std::vector<std::uint64_t> latencies_ms; /* of whole replies, since the last publication */
   WorkerLog log;
 };
+
+/* A later claim of this worker has the same item id: the row of this one is gone. */
+inline bool IsSuperseded(const Worker& worker, const HeldClaim& held) {
+  const auto latest = worker.latest_claim.find(held.claim.id);
+  return held.number != 0 && latest != worker.latest_claim.end() && latest->second != held.number;
+}
+
+inline void ForgetClaim(Worker& worker, const HeldClaim& held) {
+  const auto latest = worker.latest_claim.find(held.claim.id);
+  if (latest != worker.latest_claim.end() && latest->second == held.number) worker.latest_claim.erase(latest);
+}
 
 inline void TakeHome(Worker& worker, HomeState home) {
   worker.paused = home.paused;
