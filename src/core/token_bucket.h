@@ -6,7 +6,7 @@
  *   compare-and-swap.
  *
  *   What is granted in any span of w nanoseconds never exceeds burst + w · amount / period: a cost is
- *   rounded up, a refund down.  Time may step backwards: the bucket then only looks fuller of work.
+ *   rounded up.  Time may step backwards: the bucket then only looks fuller of work.
  */
 #pragma once
 
@@ -54,11 +54,6 @@ constexpr Take TryTake(std::uint64_t word, std::uint64_t now_ns, const Rate& rat
   const std::uint64_t horizon = SaturatingAdd(now_ns, FlowTime(rate, rate.burst, true));
   if (full_at <= horizon) return {true, full_at, 0};
   return {false, word, full_at - horizon};
-}
-
-/* The word after n units came back that were never used. */
-constexpr std::uint64_t GiveBack(std::uint64_t word, const Rate& rate, std::uint64_t n) {
-  return SaturatingSubtract(word, FlowTime(rate, n, false));
 }
 
 /* The word after n units were used that nobody had asked for: it may go into debt. */

@@ -26,6 +26,8 @@ const char* GateName(Gate gate) {
   switch (gate) {
     case Gate::kHoldOff:
       return "the server's hold-off";
+    case Gate::kServer:
+      return "what the server has left";
     case Gate::kTokens:
       return "tokens_per_minute";
     default:
@@ -48,7 +50,7 @@ Choice Preparation::Choose(Candidate& candidate) {
   prepared.request = std::get<BuiltRequest>(std::move(built));
   Reserve(prepared);
   candidate.cost = CostOf(prepared);
-  const SharedVerdict verdict = AcquireShared(prepared.bucket, 1, prepared.reserved_tokens);
+  const SharedVerdict verdict = ReserveShared(prepared.bucket, 1, prepared.reserved_tokens);
   if (verdict.verdict.gate == Gate::kNeverFits) {
     const Limits& limits = verdict.by_store ? prepared.bucket.store_limits : prepared.bucket.limits;
     std::string error = "needs " + std::to_string(prepared.reserved_tokens) +
@@ -96,7 +98,6 @@ Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared,
 }
 
 void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
-  RestampAll();
   for (Item& item : items) {
     const auto found = prepared_.find(item.id);
     if (found == prepared_.end()) continue; /* cannot be: claimed, but never chosen; its lease will tell */
@@ -113,8 +114,10 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     }
     const std::uint64_t id = worker_.next_request++;
     HttpRequest request = RequestOf(prepared);
+    /* The permit was reserved before T1 was committed; what counts is when the request leaves. */
+    const Departure departure = LeaveShared(prepared.bucket, 1, prepared.reserved_tokens);
     worker_.in_flight.emplace(
-        id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens,
+        id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens, departure,
                      prepared.estimated_prompt_tokens, item.model.has_value()});
     worker_.http.Start(id, std::move(request));
   }
@@ -123,7 +126,7 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
 
 void Preparation::GiveBack() {
   for (const auto& [id, prepared] : prepared_)
-    if (prepared.reserved_tokens > 0) RefundShared(prepared.bucket, 1, prepared.reserved_tokens);
+    if (prepared.reserved_tokens > 0) CancelShared(prepared.bucket, 1, prepared.reserved_tokens);
   prepared_.clear();
 }
 
@@ -160,18 +163,6 @@ Choice Preparation::Refuse(const Candidate& candidate, Prepared prepared, Outcom
   prepared.refusal.error_code = std::move(code);
   prepared_.emplace(candidate.item.id, std::move(prepared));
   return Choice::kTake;
-}
-
-/* The permits were taken before T1 was committed; what counts is when the requests leave. */
-void Preparation::RestampAll() {
-  std::map<std::string, std::pair<std::int64_t, std::int64_t>> sums;
-  for (const auto& [id, prepared] : prepared_) {
-    if (prepared.reserved_tokens == 0) continue;
-    auto& [requests, tokens] = sums[prepared.bucket.model];
-    requests++;
-    tokens += prepared.reserved_tokens;
-  }
-  for (const auto& [model, sum] : sums) RestampShared(BucketOfModel(worker_, model), sum.first, sum.second);
 }
 
 HttpRequest Preparation::RequestOf(Prepared& prepared) const {

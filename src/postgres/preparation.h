@@ -56,7 +56,6 @@ class Preparation {
                 std::string code);
   double CostOf(const Prepared& prepared) const;
   Choice Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict);
-  void RestampAll();
   HttpRequest RequestOf(Prepared& prepared) const;
 
   Worker& worker_;

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "core/text.h"
+#include "openai/rate_headers.h"
 #include "openai/reply.h"
 #include "postgres/clock.h"
 #include "postgres/poison.h"
@@ -27,19 +28,34 @@ Outcome ReadCompletion(Api api, const HttpCompletion& completion) {
                          static_cast<std::int64_t>(std::time(nullptr))});
 }
 
+/* A 429 says so itself, and its wait is exact. */
+void LearnFromHeaders(const InFlight& sent, const HttpCompletion& completion) {
+  if (!completion.error_code.empty() || completion.status == 429) return;
+  const RateHeaders headers = ReadRateHeaders(completion.headers);
+  const auto reading = [](const RateDimension& dimension) -> std::optional<ServerReading> {
+    if (!dimension.limit || !dimension.remaining || !dimension.reset_ms) return std::nullopt;
+    return ServerReading{*dimension.limit, *dimension.remaining, *dimension.reset_ms};
+  };
+  const std::optional<ServerReading> requests = reading(headers.requests);
+  const std::optional<ServerReading> tokens = reading(headers.tokens);
+  if (requests || tokens)
+    LearnShared(sent.bucket, sent.departure, requests ? &*requests : nullptr, tokens ? &*tokens : nullptr);
+}
+
 void CorrectBuckets(Worker& worker, const InFlight& sent, const HttpCompletion& completion,
                     const Outcome& outcome) {
   if (!completion.sent) {
-    RefundShared(sent.bucket, 1, sent.reserved_tokens);
+    GiveBackShared(sent.bucket, sent.departure.at_ns, 1, sent.reserved_tokens);
     return;
   }
+  LearnFromHeaders(sent, completion);
   ModelExperience& experience = worker.models[sent.bucket.model];
   if (outcome.prompt_tokens)
     experience.prompt_factor.Learn(sent.estimated_prompt_tokens, *outcome.prompt_tokens);
   if (outcome.completion_tokens) experience.completion_tokens.Learn(*outcome.completion_tokens);
   if (worker.settings.token_accounting == TokenAccounting::kUsed && outcome.prompt_tokens &&
       outcome.completion_tokens)
-    SettleSharedTokens(sent.bucket, sent.reserved_tokens,
+    SettleSharedTokens(sent.bucket, sent.departure.at_ns, sent.reserved_tokens,
                        static_cast<std::int64_t>(*outcome.prompt_tokens) + *outcome.completion_tokens);
 }
 

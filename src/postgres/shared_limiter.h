@@ -34,18 +34,33 @@ struct SharedVerdict {
   bool by_store; /* it is the store's own limit that stands in the way, not the model's */
 };
 
-/* Takes both or nothing, from all buckets or none.  A bucket's first use starts it empty. */
-SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+/*
+ * Takes both or nothing, from all buckets or none, for something that leaves later: each reservation ends with
+ * LeaveShared() or CancelShared() of the same amounts.  A bucket's first use starts it empty.
+ */
+SharedVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+Departure LeaveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+void CancelShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
 
-/* What was taken and never sent. */
-void RefundShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+/* For an exit that skips destructors and catch blocks: what this process had reserved.  Never raises. */
+void CancelAllReservations();
 
-/* What was taken leaves now. */
-void RestampShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+/* The same for something that leaves at once; *left_at_ns is set when it was granted. */
+SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
+                            std::uint64_t* left_at_ns);
 
-void SettleSharedTokens(const BucketRef& ref, std::int64_t reserved, std::int64_t used);
+/* What left and never reached the server. */
+void GiveBackShared(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t requests,
+                    std::int64_t tokens);
+
+void SettleSharedTokens(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t reserved,
+                        std::int64_t used);
 
 void HoldOffShared(const BucketRef& ref, std::uint64_t wait_ns, bool slow_down);
+
+/* What the headers of an answer say, in either dimension; null: nothing usable. */
+void LearnShared(const BucketRef& ref, const Departure& departure, const ServerReading* requests,
+                 const ServerReading* tokens);
 
 /* How many requests and tokens of this model could leave now, and when not one can: how long until the next.
  */

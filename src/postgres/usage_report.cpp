@@ -13,8 +13,8 @@ Usage UsageOf(const std::string& model, const Bucket* bucket, const Limits& limi
   usage.requests_limit = limits.requests_per_minute;
   usage.tokens_limit = limits.tokens_per_minute;
   if (bucket == nullptr) return usage;
-  usage.requests = static_cast<std::int64_t>(bucket->requests_used.Sum(now));
-  usage.tokens = static_cast<std::int64_t>(bucket->tokens_used.Sum(now));
+  usage.requests = static_cast<std::int64_t>(bucket->requests.used.Sum(now));
+  usage.tokens = static_cast<std::int64_t>(bucket->tokens.used.Sum(now));
   return usage;
 }
 

@@ -39,6 +39,7 @@ static void GiveBackSlot(int, Datum slot) {
  */
 static void HandBack(int, Datum argument) {
   auto* const worker = reinterpret_cast<Worker*>(DatumGetPointer(argument));
+  CancelAllReservations();
   if (worker->handed_back) return;
   AbortOutOfAnyTransaction();
   try {

@@ -41,6 +41,7 @@ struct InFlight {
   Api api = Api::kChatCompletions; /* that was asked; a reload may have changed the setting since */
   BucketRef bucket;
   std::int64_t reserved_tokens = 0;
+  Departure departure;
   std::int64_t estimated_prompt_tokens = 0;
   bool job_chose_model = false;
 };

@@ -91,14 +91,6 @@ TEST(TokenBucket, TimeThatStepsBackGrantsNothingExtra) {
   EXPECT_TRUE(TryTake(word, 101 * kSecond, rate, 1).granted);
 }
 
-TEST(TokenBucket, WhatComesBackCanBeTakenAgainAndNoMore) {
-  const Rate rate{60, kMinute, 10};
-  std::uint64_t word = TryTake(0, kMinute, rate, 10).next;
-  word = GiveBack(word, rate, 3);
-  EXPECT_EQ(Available(word, kMinute, rate), 3u);
-  EXPECT_FALSE(TryTake(word, kMinute, rate, 4).granted);
-}
-
 TEST(TokenBucket, ChargeMayGoIntoDebt) {
   const Rate rate{60, kMinute, 10};
   const std::uint64_t word = Charge(0, kMinute, rate, 70);
@@ -113,7 +105,6 @@ TEST(TokenBucket, EdgesOfTheTypesSaturate) {
   const Rate fast{kNever, kMinute, kNever};
   EXPECT_TRUE(TryTake(0, kNever - 1, fast, kNever).granted);
   EXPECT_FALSE(TryTake(kNever, 0, fast, 1).granted);
-  EXPECT_EQ(GiveBack(5, slow, kNever), 0u);
 }
 
 TEST(TokenBucket, TwoThreadsOnOneWordGetExactlyTheBurst) {

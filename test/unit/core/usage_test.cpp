@@ -11,16 +11,19 @@ namespace product_optimizer {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kSlot = kSecond / 4;
 
-TEST(UsageWindow, ForgetsAfterAMinuteToTheSecond) {
+TEST(UsageWindow, ForgetsAfterAMinute) {
   UsageWindow window;
   window.Add(100 * kSecond, 7);
   window.Add(130 * kSecond, 5);
   EXPECT_EQ(window.Sum(130 * kSecond), 12u);
   EXPECT_EQ(window.Sum(159 * kSecond), 12u);
-  EXPECT_EQ(window.Sum(160 * kSecond), 5u);
-  EXPECT_EQ(window.Sum(189 * kSecond), 5u);
-  EXPECT_EQ(window.Sum(190 * kSecond), 0u);
+  EXPECT_EQ(window.Sum(160 * kSecond), 12u); /* the quarter of a second of the seven is just leaving */
+  EXPECT_EQ(window.Sum(160 * kSecond + kSecond / 8), 9u);
+  EXPECT_EQ(window.Sum(160 * kSecond + kSecond / 4), 5u);
+  EXPECT_EQ(window.Sum(190 * kSecond), 5u);
+  EXPECT_EQ(window.Sum(190 * kSecond + kSecond / 4), 0u);
   EXPECT_EQ(window.Sum(1'000'000 * kSecond), 0u);
 }
 
@@ -58,11 +61,25 @@ TEST(UsageWindow, EqualsACountByHand) {
     now += random() % (random() % 100 == 0 ? 50 * kSecond : kSecond / 2);
     const std::uint64_t amount = random() % 1000;
     window.Add(now, static_cast<std::int64_t>(amount));
-    all.emplace_back(now / kSecond, amount);
-    std::uint64_t expected = 0;
-    for (auto it = all.rbegin(); it != all.rend() && it->first + 60 > now / kSecond; ++it)
-      expected += it->second;
-    ASSERT_EQ(window.Sum(now), expected) << "step " << i;
+    all.emplace_back(now / kSlot, amount);
+    double expected = 0;
+    for (auto it = all.rbegin(); it != all.rend() && it->first + 240 >= now / kSlot; ++it) {
+      const double outside = it->first + 240 == now / kSlot ? static_cast<double>(now % kSlot) / kSlot : 0;
+      expected += static_cast<double>(it->second) * (1 - outside);
+    }
+    ASSERT_NEAR(static_cast<double>(window.Sum(now)), expected, 0.51) << "step " << i;
+  }
+}
+
+TEST(UsageWindow, ASteadyFlowShowsAllOfItAtEachMoment) {
+  UsageWindow window;
+  std::uint64_t now = 100 * kSecond;
+  for (int i = 0; i < 3'000; i++) {
+    now += kSecond * 60 / 450;
+    window.Add(now, 1);
+    if (i > 460) {
+      ASSERT_NEAR(static_cast<double>(window.Sum(now)), 450, 1.01) << "step " << i;
+    }
   }
 }
 

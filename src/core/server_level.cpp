@@ -1,0 +1,174 @@
+#include "core/server_level.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace product_optimizer {
+
+namespace {
+
+constexpr double kMinuteNs = 60e9;
+constexpr double kNsPerMs = 1e6;
+/* What others use between an answer's leaving the server and the arrival of our next request fits in here. */
+constexpr double kReserve = 0.1;
+/* Below this share of the limit a reading is too coarse to tell how the server counts. */
+constexpr double kLeastTelling = 0.1;
+constexpr double kTolerance = 0.08;
+/* Of a window: how much of it we leave empty, and what of others' use may be our own miscounting. */
+constexpr double kWindowReserve = 0.01;
+constexpr double kNoticeable = 0.02;
+/* A bucket that takes longer to drain is no minute's limit; those of a day take a thousand times as long. */
+constexpr double kLongestMinuteMs = 90'000;
+/* No error of the headers may hold us longer; by then the server's minute is over. */
+constexpr double kLongestWaitNs = kMinuteNs;
+
+double DrainPerNs(const ServerLevel& server) {
+  return server.drain_per_ns > 0 ? server.drain_per_ns : static_cast<double>(server.limit) / kMinuteNs;
+}
+
+std::uint64_t PeriodNs(const ServerLevel& server) {
+  return static_cast<std::uint64_t>(server.period_ms) * 1'000'000;
+}
+
+double LevelAt(const ServerLevel& server, std::uint64_t now_ns) {
+  if (now_ns <= server.at_ns) return server.level;
+  return std::max(0.0, server.level - DrainPerNs(server) * static_cast<double>(now_ns - server.at_ns));
+}
+
+void Advance(ServerLevel& server, std::uint64_t now_ns) {
+  server.level = LevelAt(server, now_ns);
+  server.at_ns = std::max(server.at_ns, now_ns);
+}
+
+/*
+ * A draining bucket says the same rate, used / reset, at every level; a window does not.  So it takes two
+ * readings at different levels that agree to believe it, and one that does not to stop believing.
+ */
+void Classify(ServerLevel& server, double used, std::int64_t reset_ms) {
+  const double limit = static_cast<double>(server.limit);
+  if (used < kLeastTelling * limit || reset_ms <= 0) return;
+  const double per_ms = used / static_cast<double>(reset_ms);
+  const bool agrees =
+      server.first_used > 0 && std::abs(per_ms - server.first_per_ms) <= kTolerance * server.first_per_ms;
+  if (!agrees) {
+    server.first_used = used;
+    server.first_per_ms = per_ms;
+    server.drain_per_ns = 0;
+  } else if (std::abs(used - server.first_used) >= kLeastTelling * limit) {
+    server.drain_per_ns = limit / per_ms <= kLongestMinuteMs ? per_ms / kNsPerMs : 0;
+  }
+}
+
+/* The longest reset of a window is its length; one that is much shorter counts down to the window's end. */
+void MeasureWindow(ServerLevel& server, std::int64_t reset_ms) {
+  if (reset_ms > server.period_ms + server.period_ms / 100) {
+    server.others = server.others_before = 0;
+    server.by_the_clock = false;
+  }
+  server.period_ms = std::max(server.period_ms, reset_ms);
+  if (reset_ms < server.period_ms / 2) server.by_the_clock = true;
+}
+
+void NoteOthers(ServerLevel& server, std::uint64_t now_ns, double others, std::int64_t reset_ms) {
+  if (!server.by_the_clock) {
+    server.others = others;
+    server.others_before = 0;
+    return;
+  }
+  /* Near its end a window by the clock shows best what others use in one. */
+  const double age_ms = static_cast<double>(server.period_ms - reset_ms);
+  if (age_ms < 0.5 * static_cast<double>(server.period_ms)) return;
+  others *= static_cast<double>(server.period_ms) / age_ms;
+  if (now_ns - server.others_since_ns >= PeriodNs(server)) {
+    server.others_before = server.others;
+    server.others = 0;
+    server.others_since_ns = now_ns;
+  }
+  server.others = std::max(server.others, others);
+}
+
+double Others(const ServerLevel& server) {
+  const double others = std::max(server.others, server.others_before);
+  return others < kNoticeable * static_cast<double>(server.limit) ? 0 : others;
+}
+
+bool FollowsWindow(const ServerLevel& server) {
+  return server.drain_per_ns <= 0 && PeriodNs(server) <= UsageWindow::kLongestNs &&
+         Others(server) > 0;
+}
+
+/* Below 0: so much too much. */
+double Left(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns) {
+  const double limit = static_cast<double>(server.limit);
+  if (!FollowsWindow(server)) return limit * (1 - kReserve) - LevelAt(server, now_ns);
+  double others = Others(server);
+  /* While no answer tells, they go on as they did; of the clock's windows the fullest is known. */
+  if (!server.by_the_clock && now_ns > server.told_at_ns)
+    others *= 1 + std::min(1.0, static_cast<double>(now_ns - server.told_at_ns) /
+                                    static_cast<double>(PeriodNs(server)));
+  return limit * (1 - kWindowReserve) - others -
+         static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
+}
+
+}  // namespace
+
+ServerMark ChargeServer(ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
+                        std::int64_t amount) {
+  if (server.generation == 0) return {};
+  Advance(server, now_ns);
+  server.level += static_cast<double>(amount);
+  return {server.generation, server.level - server.corrections, server.period_ms,
+          static_cast<double>(used.Sum(now_ns, PeriodNs(server)))};
+}
+
+void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerReading& reading,
+                     const ServerMark& mark) {
+  if (reading.remaining <= 0) return;
+  const double used = static_cast<double>(reading.limit - reading.remaining);
+  if (reading.limit != server.limit) {
+    const std::uint32_t generation = server.generation + 1;
+    server = ServerLevel{};
+    server.generation = generation;
+    server.limit = reading.limit;
+    server.at_ns = now_ns;
+    server.level = used;
+  }
+  server.remaining = reading.remaining;
+  server.told_at_ns = now_ns;
+  Classify(server, used, reading.reset_ms);
+  MeasureWindow(server, reading.reset_ms);
+  if (mark.generation != server.generation) return;
+  Advance(server, now_ns);
+  /* What was corrected since that request left was already there when it arrived. */
+  const double error = used - (mark.expected + server.corrections);
+  const double corrected = std::clamp(server.level + error, 0.0, static_cast<double>(reading.limit));
+  server.corrections += corrected - server.level;
+  server.level = corrected;
+  if (mark.period_ms == server.period_ms) NoteOthers(server, now_ns, used - mark.own, reading.reset_ms);
+}
+
+bool IsFollowed(const ServerLevel& server) {
+  return server.drain_per_ns > 0 || FollowsWindow(server);
+}
+
+std::uint64_t ServerWait(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
+                         std::int64_t amount) {
+  if (!IsFollowed(server)) return 0;
+  const bool window = FollowsWindow(server);
+  const double left = Left(server, used, now_ns);
+  const double own = static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
+  /* What is larger than the server's whole limit has to be tried when it is empty. */
+  const double in_use = window ? own : LevelAt(server, now_ns);
+  const double above = std::min(static_cast<double>(amount) - left, in_use);
+  if (above <= 0) return 0;
+  /* From a window leaves what we sent a period ago; on the average, so much of it per time. */
+  const double per_ns = window ? own / static_cast<double>(PeriodNs(server)) : server.drain_per_ns;
+  return static_cast<std::uint64_t>(std::min(std::ceil(above / per_ns), kLongestWaitNs));
+}
+
+std::int64_t ServerRoom(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns) {
+  if (!IsFollowed(server)) return INT64_MAX;
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(Left(server, used, now_ns)));
+}
+
+}  // namespace product_optimizer

@@ -1,0 +1,74 @@
+/*
+ * server_level.h
+ *   What the server's headers say of its own bucket, so that others who use the same account are noticed
+ *   before a 429 arrives.  Pure arithmetic on plain memory; it can only make us wait, never go faster.
+ *
+ *   Of a bucket that drains, as OpenAI's do, we follow the level: each request of ours raises it, time drains
+ *   it, and each answer tells how far off we were when its request left; that difference is what others used.
+ *   Of a window (a log of the last minute, or minutes of the clock) we know what others have in it: what the
+ *   server counts less what we sent within its length.
+ */
+#pragma once
+
+#include <cstdint>
+
+#include "core/usage_window.h"
+
+namespace product_optimizer {
+
+/* As an answer's headers say it; all three known, limit ≥ 1, 0 ≤ remaining ≤ limit. */
+struct ServerReading {
+  std::int64_t limit;
+  std::int64_t remaining;
+  std::int64_t reset_ms; /* until the server's bucket is full again */
+};
+
+/* Zeroed memory: nothing was heard yet. */
+struct ServerLevel {
+  std::int64_t limit; /* 0: not told */
+  std::int64_t remaining;
+  std::uint64_t told_at_ns;
+  std::uint64_t at_ns; /* when level was true */
+  double level;        /* units in use, as far as we know */
+  double corrections;  /* the sum of what answers added so far */
+  double drain_per_ns; /* 0: not seen to drain, so nobody waits for it */
+  double first_used;   /* the reading that later ones are compared with; 0: none */
+  double first_per_ms;
+  std::int64_t period_ms; /* the longest reset that was told; of a window: its length */
+  bool by_the_clock;      /* the window ends for all at once */
+  double others;          /* in a window, as the last answer tells, or the fullest of this period … */
+  double others_before;   /* … and of the one before */
+  std::uint64_t others_since_ns;
+  std::uint32_t generation; /* counts the limits that were told */
+};
+
+/* What was expected when a request left; kept until its answer. */
+struct ServerMark {
+  std::uint32_t generation = 0; /* 0: nothing was known then */
+  double expected = 0;
+  std::int64_t period_ms = 0;
+  double own = 0; /* in the server's window, this one included */
+};
+
+/* So much of ours leaves now, and is already in used. */
+ServerMark ChargeServer(ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
+                        std::int64_t amount);
+
+/*
+ * The answer to the request of that mark arrived.  Ignored is a bucket that is said to be empty although it let
+ * the request through.  Nobody waits for a limit of an hour or a day.
+ */
+void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerReading& reading,
+                     const ServerMark& mark);
+
+/* Whether ServerWait() can ever say more than 0. */
+bool IsFollowed(const ServerLevel& server);
+
+/* Until the server has room for so much and a reserve besides; 0 where nothing is known. */
+std::uint64_t ServerWait(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
+                         std::int64_t amount);
+
+/* What could leave now; INT64_MAX where nothing is known. */
+std::int64_t ServerRoom(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns);
+
+}  // namespace product_optimizer

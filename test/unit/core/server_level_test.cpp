@@ -1,0 +1,213 @@
+/*
+ * server_level_test.cpp
+ *   The limiter against invented servers, with and without somebody else on the same account.
+ */
+#include "core/limiter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace product_optimizer {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kMinute = 60 * kSecond;
+constexpr std::uint64_t kStart = 1000 * kSecond;
+constexpr double kLimit = 500;
+const UsageWindow kNoUse;
+
+/* A server's count of requests: a bucket that drains, a log of the last minute, or minutes of the clock. */
+class Server {
+ public:
+  enum Kind { kDraining, kSliding, kFixed };
+  explicit Server(Kind kind) : kind_(kind) {}
+
+  bool Admit(std::uint64_t now) {
+    Advance(now);
+    if (used_ + 1 > kLimit) return false;
+    used_ += 1;
+    log_.push_back(now);
+    return true;
+  }
+
+  ServerReading Read(std::uint64_t now) {
+    Advance(now);
+    double reset_ms = used_ / kLimit * 60'000;
+    if (kind_ == kSliding && !log_.empty()) reset_ms = static_cast<double>(log_.back() + kMinute - now) / 1e6;
+    if (kind_ == kFixed) reset_ms = static_cast<double>((minute_ + 1) * kMinute - now) / 1e6;
+    return {static_cast<std::int64_t>(kLimit), static_cast<std::int64_t>(kLimit - std::ceil(used_)),
+            static_cast<std::int64_t>(std::ceil(reset_ms))};
+  }
+
+ private:
+  void Advance(std::uint64_t now) {
+    if (kind_ == kDraining)
+      used_ = std::max(0.0, used_ - kLimit / 60e9 * static_cast<double>(now - at_));
+    at_ = now;
+    for (; kind_ == kSliding && !log_.empty() && log_.front() + kMinute <= now; log_.pop_front()) used_ -= 1;
+    if (kind_ == kFixed && now / kMinute != minute_) used_ = 0;
+    minute_ = now / kMinute;
+  }
+
+  Kind kind_;
+  double used_ = 0;
+  std::uint64_t at_ = kStart, minute_ = 0;
+  std::deque<std::uint64_t> log_;
+};
+
+struct Seen {
+  double sent = 0, refused = 0, others = 0, minutes = 0;
+  bool followed = false;
+  double UseOfRest() const { return (sent - refused) / (kLimit * minutes - others); }
+};
+
+/* Twenty minutes with backlog; others use the account at random moments, so many a minute, from the start. */
+enum class Others { kEven, kRandom };
+
+Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::uint64_t latency,
+           Others others = Others::kRandom) {
+  std::mt19937_64 random(17);
+  std::exponential_distribution<double> exponential(std::max(others_per_minute, 1e-9) / 60e9);
+  const auto gap = [&] { return others == Others::kEven ? 60e9 / others_per_minute : exponential(random); };
+  const Limits limits{static_cast<std::int64_t>(own_limit), 0, 6};
+  Bucket bucket{};
+  StartEmpty(bucket, limits, kStart);
+  Server server(kind);
+  struct Answer {
+    std::uint64_t due;
+    Departure departure;
+    ServerReading reading;
+  };
+  std::deque<Answer> answers;
+  Seen seen;
+  double others_at = kStart + gap();
+  constexpr std::uint64_t kStep = 10'000'000;
+  for (std::uint64_t now = kStart; now < kStart + 20 * kMinute; now += kStep) {
+    /* The first five minutes find the level. */
+    const bool counts = now >= kStart + 5 * kMinute;
+    for (; others_at <= static_cast<double>(now); others_at += gap())
+      if (server.Admit(now) && counts) seen.others += 1;
+    while (Reserve(bucket, limits, now, 1, 0).gate == Gate::kOpen) {
+      const Departure departure = Leave(bucket, limits, now, 1, 0);
+      if (counts) seen.sent += 1;
+      if (server.Admit(now)) {
+        answers.push_back({now + latency, departure, server.Read(now)});
+      } else {
+        if (counts) seen.refused += 1;
+        HoldOff(bucket, limits, now, kSecond, false);
+      }
+    }
+    for (; !answers.empty() && answers.front().due <= now; answers.pop_front())
+      LearnFromServer(bucket.requests.server, now, answers.front().reading, answers.front().departure.requests);
+  }
+  seen.minutes = 15;
+  seen.followed = IsFollowed(bucket.requests.server);
+  return seen;
+}
+
+TEST(ServerLevel, OthersOnTheAccountAreMadeRoomFor) {
+  for (const std::uint64_t latency : {kSecond / 10, kSecond, 10 * kSecond}) {
+    const Seen seen = Serve(Server::kDraining, 450, 150, latency);
+    EXPECT_TRUE(seen.followed);
+    EXPECT_EQ(seen.refused, 0) << latency;
+    EXPECT_GE(seen.UseOfRest(), 0.97) << latency;
+  }
+}
+
+/* Evenly spread: of others who come at random moments, a window's limit cannot foresee the next. */
+TEST(ServerLevel, OthersInAWindowAreMadeRoomFor) {
+  for (const Server::Kind kind : {Server::kSliding, Server::kFixed})
+    for (const std::uint64_t latency : {kSecond / 10, kSecond}) {
+      const Seen seen = Serve(kind, 450, 150, latency, Others::kEven);
+      EXPECT_TRUE(seen.followed);
+      EXPECT_LE(seen.refused, 0.001 * seen.sent) << kind << " " << latency;
+      EXPECT_GE(seen.UseOfRest(), 0.97) << kind << " " << latency;
+    }
+}
+
+TEST(ServerLevel, ALimitThatWasSetTooHighIsFound) {
+  const Seen seen = Serve(Server::kDraining, 2'000, 0, kSecond);
+  EXPECT_EQ(seen.refused, 0);
+  EXPECT_GE(seen.UseOfRest(), 0.99);
+}
+
+TEST(ServerLevel, AloneNothingIsLostWhateverTheServerCountsBy) {
+  for (const Server::Kind kind : {Server::kDraining, Server::kSliding, Server::kFixed})
+    for (const std::uint64_t latency : {kSecond / 10, 30 * kSecond}) {
+      const Seen seen = Serve(kind, 450, 0, latency);
+      EXPECT_EQ(seen.refused, 0);
+      EXPECT_GE(seen.sent, 0.99 * 450 * seen.minutes) << kind << " " << latency;
+    }
+}
+
+/* A server level that has been believed: it drained from 400 to 300. */
+ServerLevel Believed() {
+  ServerLevel server{};
+  LearnFromServer(server, kStart, {500, 100, 48'000}, {});
+  LearnFromServer(server, kStart + 12 * kSecond, {500, 200, 36'000}, {});
+  return server;
+}
+
+TEST(ServerLevel, NothingIsKnownBeforeTheServerWasSeenToDrain) {
+  ServerLevel server{};
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart, 1'000'000), 0u);
+  EXPECT_EQ(ServerRoom(server, kNoUse, kStart), INT64_MAX);
+  LearnFromServer(server, kStart, {500, 10, 58'800}, {});
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart, 1), 0u);
+  EXPECT_GT(ServerWait(Believed(), kNoUse, kStart + 12 * kSecond, 400), 0u);
+}
+
+TEST(ServerLevel, ReadingsThatCannotBeAreIgnored) {
+  ServerLevel server{};
+  const ServerMark mark;
+  LearnFromServer(server, kStart, {500, 0, 60'000}, mark); /* it let us through all the same */
+  EXPECT_EQ(server.limit, 0);
+  LearnFromServer(server, kStart, {500, 500, 0}, mark);
+  LearnFromServer(server, kStart, {500, 100, 0}, mark);
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart, 400), 0u);
+  /* A day's bucket, also one that drains continuously. */
+  ServerLevel daily{};
+  LearnFromServer(daily, kStart, {10'000, 6'000, 34'560'000}, mark);
+  LearnFromServer(daily, kStart + kSecond, {10'000, 3'000, 60'480'000}, mark);
+  EXPECT_EQ(ServerWait(daily, kNoUse, kStart, 7'000), 0u);
+}
+
+TEST(ServerLevel, OneReadingThatContradictsEndsTheBelief) {
+  ServerLevel server = Believed();
+  LearnFromServer(server, kStart + 13 * kSecond, {500, 100, 1'000}, {});
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 13 * kSecond, 400), 0u);
+}
+
+TEST(ServerLevel, ANewLimitBeginsAnew) {
+  ServerLevel server = Believed();
+  LearnFromServer(server, kStart + 13 * kSecond, {5'000, 4'000, 12'000}, {});
+  EXPECT_EQ(server.limit, 5'000);
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 13 * kSecond, 4'000), 0u);
+}
+
+TEST(ServerLevel, WhatIsInFlightIsNotCountedTwice) {
+  ServerLevel server = Believed();
+  const std::uint64_t now = kStart + 12 * kSecond;
+  ServerMark marks[20];
+  for (ServerMark& mark : marks) mark = ChargeServer(server, kNoUse, now, 1);
+  EXPECT_NEAR(server.level, 320, 1e-6);
+  /* Somebody else had taken 40 before; each of the answers shows it. */
+  for (int i = 0; i < 20; i++)
+    LearnFromServer(server, now, {500, 500 - (341 + i), (341 + i) * 120}, marks[i]);
+  EXPECT_NEAR(server.level, 360, 1e-6);
+}
+
+TEST(ServerLevel, NoWaitIsForEver) {
+  ServerLevel server = Believed();
+  EXPECT_LE(ServerWait(server, kNoUse, kStart, INT64_MAX / 2), kMinute);
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 2 * kMinute, INT64_MAX / 2), 0u); /* it is empty: only a try can tell */
+  ChargeServer(server, kNoUse, kStart, INT64_MAX);
+  EXPECT_LE(ServerWait(server, kNoUse, kStart, 1), kMinute);
+}
+
+}  // namespace
+}  // namespace product_optimizer
