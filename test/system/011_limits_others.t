@@ -1,0 +1,55 @@
+# 011_limits_others.t: somebody else eats 30 % of the same account, which only the API's headers tell.
+use strict;
+use warnings FATAL => 'all';
+use MockOpenai;
+use OtherClient;
+use ProductOptimizer;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# As in 010_limits.t six times as fast as in life: 50 requests a second, of which the other takes 15 and we would 45.
+my %ours = (requests_per_minute => 6 * 450, tokens_per_minute => 6 * 450_000, burst_seconds => 1, model => 'gpt-4o-mini');
+my ($per_second, $lead, $seconds) = (50, 16, 20);
+
+my %run;
+for my $meter (qw(draining sliding fixed))
+{
+	my $mock = MockOpenai->new('--meter', $meter, '--period', 10, '--rpm', 500, '--tpm', 500_000, '--latency-ms', 'lognormal:150,0.5');
+	my $node = start_cluster($meter, $mock->url, settings => { %ours, max_output_tokens => 600 });
+	$node->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
+	wait_for_worker($node, undef, quiet => 1);
+	# A bucket that drains at 50 a second takes its time to fill with 60.
+	$run{$meter} = { mock => $mock, node => $node, at_once => $meter eq 'draining' ? 400 : 0 };
+}
+for my $one (values %run)
+{
+	$one->{other} = OtherClient->new($one->{mock}->url, $key, 'gpt-4o-mini', 15, $one->{at_once});
+	$one->{node}->safe_psql('postgres', <<'SQL');
+INSERT INTO job_items (instance_id, payload)
+SELECT 'store-' || n % 5, jsonb_build_object('title', 'Mug ' || n) FROM generate_series(1, 4000) n
+SQL
+}
+
+my $is_theirs = sub { $_[0]{user} =~ /somebody else/ };
+for my $meter (sort keys %run)
+{
+	my ($mock, $node) = @{ $run{$meter} }{qw(mock node)};
+	wait_until("$meter: both have been at it for a while",
+		sub { my $s = $mock->stats; $s->{last_arrival} - $s->{first_arrival} > $lead + $seconds }, seconds => 120);
+	my @all = $mock->log;
+	my ($from, $until) = map { $all[0]{m} + $_ * 1e9 } $lead, $lead + $seconds;
+	my @counted = grep { $_->{m} > $from && $_->{m} <= $until } @all;
+	my @ours = grep { !$is_theirs->($_) } @counted;
+	my $refused = grep { $_->{status} == 429 } @ours;
+	my $left = $per_second * $seconds - grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
+	note(sprintf '%s: %d sent, %d refused, %d were left', $meter, scalar @ours, $refused, $left);
+	# Ours are some 700: one is more than a thousandth, and the least that can be told from none.
+	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : 1, "$meter: nothing is refused");
+	cmp_ok((@ours - $refused) / $left, '>=', 0.97, "$meter: at least 97 % of what the other left is used");
+	is($node->safe_psql('postgres', 'SELECT server_requests_limit, server_followed FROM optimizer_rate_limits()'), '500|t',
+		"$meter: and it is seen that the server is followed");
+	$run{$meter}{other}->stop;
+}
+
+done_testing();
