@@ -36,7 +36,7 @@ struct QueueState {
   std::uint32_t idle;
   std::uint32_t parked;
   bool overflowed; /* a store found no room in the pool */
-  double now;      /* virtual time: the latest turn that was planned */
+  double now;      /* virtual time: the latest turn that was served */
   std::uint64_t order;
   std::uint64_t epoch;
   std::uint32_t claims[2]; /* in flight, of the current epoch and the one before it */
@@ -66,24 +66,24 @@ struct Turn {
   double step = 1;        /* what an item was planned to cost, over the weight */
   std::int64_t items = 0; /* so many at most */
   StorePolicy policy;
-  bool policy_known = false;      /* else the plan took the last one that was known, or the default */
+  bool policy_known = false;        /* else the plan took the last one that was known, or the default */
   std::uint32_t policy_version = 0; /* to be reported with what is read now */
   std::uint64_t epoch = 0;
 };
 
 /* What came of it. */
 struct TurnReport {
-  std::int64_t given = 0;     /* rows that were found and locked */
-  std::int64_t taken = 0;     /* … and claimed */
-  double charge = 0;          /* the sum of the costs of those, over the weight */
-  double cost = 0;            /* of its items, on average; 0: nothing new */
+  std::int64_t given = 0; /* rows that were found and locked */
+  std::int64_t taken = 0; /* … and claimed */
+  double charge = 0;      /* the sum of the costs of those, over the weight */
+  double cost = 0;        /* of its items, on average; 0: nothing new */
   StorePolicy policy;
   std::uint32_t policy_version = 0; /* 0: not to be relied on */
-  bool exhausted = false;     /* it gave less than it was asked for */
-  bool left = false;          /* some of the rows it gave were not claimed … */
-  ItemKey first_left{};       /* … of which this is the first */
-  ItemKey last_given{};       /* when given > 0 */
-  std::uint64_t park_until_ns = 0; /* 0: it may give more at once */
+  bool exhausted = false;           /* it gave less than it was asked for */
+  bool left = false;                /* some of the rows it gave were not claimed … */
+  ItemKey first_left{};             /* … of which this is the first */
+  ItemKey last_given{};             /* when given > 0 */
+  std::uint64_t park_until_ns = 0;  /* 0: it may give more at once */
 };
 
 class FairQueue {
@@ -128,7 +128,7 @@ class FairQueue {
   SlotIndex Create(std::string_view name, const ItemKey& first);
   void DropIdle();
   void BeginEpoch(std::uint64_t now_ns);
-  void Choose(const PlanRequest& request, std::vector<Planned>& chosen);
+  double Choose(const PlanRequest& request, std::vector<Planned>& chosen);
   bool PostedSince(const Store& store, std::uint64_t epoch) const;
   void MoveHead(Store& store, const Turn& turn, const TurnReport& report);
 

@@ -61,18 +61,18 @@ struct StorePolicy {
 /* What is known of one store. */
 struct Store {
   std::uint64_t hash;
-  double turn;              /* virtual time of its next item */
-  std::uint64_t order;      /* among equal turns the lower goes first */
+  double turn;         /* virtual time of its next item */
+  std::uint64_t order; /* among equal turns the lower goes first */
   std::uint64_t parked_until_ns;
-  ItemKey head;             /* rows up to this key are dealt with */
-  ItemKey posted[2];        /* the lowest key that was posted in each of the last two epochs … */
+  ItemKey head;                  /* rows up to this key are dealt with */
+  ItemKey posted[2];             /* the lowest key that was posted in each of the last two epochs … */
   std::uint64_t posted_epoch[2]; /* … which these are; 0: none */
-  std::uint32_t known;      /* rows that wait at least; kUnknownRows: nobody counted */
+  std::uint32_t known;           /* rows that wait at least; kUnknownRows: nobody counted */
   StorePolicy policy;
-  std::uint32_t policy_version; /* of the queue when the policy was read; 0: never */
-  float cost;               /* what its items cost, a moving average */
+  std::uint32_t policy_version;  /* of the queue when the policy was read; 0: never */
+  float cost;                    /* what its items cost, a moving average */
   SlotIndex left, right, parent; /* in a StoreHeap */
-  SlotIndex next;           /* with the same hash bucket */
+  SlotIndex next;                /* with the same hash bucket */
   SlotIndex more_name;
   std::uint16_t name_length;
   std::uint8_t queue;

@@ -67,11 +67,9 @@ class Claim {
  public:
   explicit Claim(const ClaimRequest& request) : request_(request) {}
 
-  /* A claim that fails, or that read an old snapshot, leaves the queue as it was. */
+  /* A claim that fails leaves the queue as it was. */
   ~Claim() {
-    if (reported_) return;
-    services_.clear();
-    Report();
+    if (!reported_) Report();
   }
 
   /* Locks what the queue has to give; how many rows are locked. */
@@ -83,6 +81,7 @@ class Claim {
   std::vector<Part*> Plan(std::int64_t items);
   void Withdraw(const std::vector<Part*>& planned);
   void LimitRunning(const std::vector<Part*>& planned);
+  void RememberGiven(const std::vector<Part*>& planned);
   void Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, ClaimResult& result);
   void Account(Service& service, const std::unordered_map<std::int64_t, TakenRow>& taken);
   void Report();
@@ -94,6 +93,7 @@ class Claim {
   std::unordered_map<std::string, ItemKey> heads_;
   std::int64_t locked_ = 0;
   std::deque<Service> services_;
+  bool accounted_ = false; /* services_ say what came of the parts */
   bool reported_ = false;
 };
 
@@ -150,6 +150,16 @@ void Claim::LimitRunning(const std::vector<Part*>& planned) {
   }
 }
 
+/* For the next pass. */
+void Claim::RememberGiven(const std::vector<Part*>& planned) {
+  for (const Part* part : planned) {
+    const auto found = static_cast<std::int64_t>(part->rows.size());
+    std::int64_t& given = given_[part->turn.name];
+    given = found < part->turn.items ? kNothingMore : given + found;
+    if (found > 0) heads_[part->turn.name] = KeyOf(part->rows.back());
+  }
+}
+
 std::int64_t Claim::Lock(bool with_payload) {
   std::int64_t empty = 0;
   while (locked_ < request_.max_items && empty < kMostEmpty) {
@@ -165,15 +175,11 @@ std::int64_t Claim::Lock(bool with_payload) {
     }
     if (!asked.empty()) LockRows(asked, with_payload);
     for (const Part* part : planned) {
-      const auto found = static_cast<std::int64_t>(part->rows.size());
-      locked_ += found;
-      std::int64_t& given = given_[part->turn.name];
-      given = found < part->turn.items ? kNothingMore : given + found;
-      empty += found == 0 ? 1 : 0;
-      if (found == 0) continue;
-      NoteLocked(part->turn.name, KeyOf(part->rows.front()));
-      heads_[part->turn.name] = KeyOf(part->rows.back());
+      locked_ += static_cast<std::int64_t>(part->rows.size());
+      if (part->rows.empty()) empty++;
+      if (!part->rows.empty()) NoteLocked(part->turn.name, KeyOf(part->rows.front()));
     }
+    if (locked_ < request_.max_items) RememberGiven(planned);
   }
   return locked_;
 }
@@ -253,14 +259,12 @@ void Claim::Account(Service& service, const std::unordered_map<std::int64_t, Tak
   }
 }
 
+/* Also on the way out of an error: nothing here allocates. */
 void Claim::Report() {
   reported_ = true;
-  while (services_.size() < parts_.size()) {
-    const Part& part = parts_[services_.size()];
-    services_.emplace_back().report = Untouched(part.turn);
-  }
   QueueScope scope;
-  for (std::size_t i = 0; i < parts_.size(); i++) scope.queue().Report(parts_[i].turn, services_[i].report);
+  for (std::size_t i = 0; i < parts_.size(); i++)
+    scope.queue().Report(parts_[i].turn, accounted_ ? services_[i].report : Untouched(parts_[i].turn));
 }
 
 ClaimResult Claim::Take(const Chooser& chooser) {
@@ -268,12 +272,11 @@ ClaimResult Claim::Take(const Chooser& chooser) {
   std::vector<LockedRow*> chosen;
   Serve(chooser, chosen, result);
   std::unordered_map<std::int64_t, TakenRow> taken;
-  if (!chosen.empty()) taken = TakeRows(chosen, request_.claimed_by, request_.lease_ms, &result.row_description);
-  if (IsolationUsesXactSnapshot()) {
-    services_.clear(); /* what an old snapshot shows says nothing of where the stores stand now */
-  } else {
-    for (Service& service : services_) Account(service, taken);
-  }
+  if (!chosen.empty())
+    taken = TakeRows(chosen, request_.claimed_by, request_.lease_ms, &result.row_description);
+  /* What an old snapshot shows says nothing of where the stores stand now. */
+  accounted_ = !IsolationUsesXactSnapshot();
+  for (Service& service : services_) Account(service, taken);
   Report();
   for (LockedRow* row : chosen) {
     const auto found = taken.find(row->candidate.item.id);

@@ -33,7 +33,8 @@ struct ClaimRequest {
   std::int64_t max_per_store = 0; /* ≥ 1 */
   std::int64_t lease_ms = 0;      /* ≥ 1 */
   std::string claimed_by;
-  /* For a claimer that claims again at once: a store at max_per_store is not overtaken, but ends the claim. */
+  /* For a claimer that claims again at once: a store at max_per_store is not overtaken, but ends the claim.
+   */
   bool strict = false;
 };
 
@@ -51,7 +52,7 @@ struct ClaimResult {
   std::vector<Item> items;     /* attempt is the claim's fencing token */
   std::vector<HeapTuple> rows; /* whole rows of job_items, as they are now */
   TupleDesc row_description = nullptr;
-  std::int64_t left = 0; /* candidates that the chooser left */
+  std::int64_t left = 0;   /* candidates that the chooser left */
   bool met_locked = false; /* there are waiting rows that others have locked */
 };
 

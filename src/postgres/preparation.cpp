@@ -76,7 +76,8 @@ Choice Preparation::Choose(Candidate& candidate) {
 double Preparation::CostOf(const Prepared& prepared) const {
   const Limits& limits = prepared.bucket.limits;
   if (worker_.settings.fair_by == FairBy::kItems || limits.tokens_per_minute == 0) return 1;
-  const double tokens_per_request = static_cast<double>(limits.tokens_per_minute) / static_cast<double>(limits.requests_per_minute);
+  const double tokens_per_request =
+      static_cast<double>(limits.tokens_per_minute) / static_cast<double>(limits.requests_per_minute);
   return std::max(1.0, static_cast<double>(prepared.reserved_tokens) / tokens_per_request);
 }
 
@@ -84,8 +85,7 @@ double Preparation::CostOf(const Prepared& prepared) const {
  * When this model is the only one, nothing else could leave either: the store stays next in line, and
  * nothing smaller overtakes.  Else the store rests, and the others go on.
  */
-Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared,
-                             const SharedVerdict& verdict) {
+Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict) {
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
               (verdict.by_store ? "store " + OneLine(candidate.item.instance_id, 64) : prepared.bucket.model);
   if (!verdict.by_store && worker_.models.size() <= 1) {
@@ -117,8 +117,8 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     /* The permit was reserved before T1 was committed; what counts is when the request leaves. */
     const Departure departure = LeaveShared(prepared.bucket, 1, prepared.reserved_tokens);
     worker_.in_flight.emplace(
-        id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens, departure,
-                     prepared.estimated_prompt_tokens, item.model.has_value()});
+        id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens,
+                     departure, prepared.estimated_prompt_tokens, item.model.has_value()});
     worker_.http.Start(id, std::move(request));
   }
   GiveBack();

@@ -15,15 +15,15 @@ namespace {
  * Row comparison, both bounds and an order that names the whole index: written so, the probe has one
  * possible plan.  OFFSET 0 keeps the planner from joining whole tables.
  */
-#define LOCK_STATEMENT(payload)                                                                           \
+#define LOCK_STATEMENT(payload)                                                                      \
   "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code, " payload         \
-  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"                  \
+  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"              \
   "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS s(instance_id, head_priority, head_id, most, n)" \
   " CROSS JOIN LATERAL ("                                                                            \
-  "   SELECT i.ctid, i.* FROM job_items i"                                                               \
-  "    WHERE i.status = 'PENDING'"                                                                       \
-  "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"            \
-  "      AND i.instance_id <= s.instance_id"                                                             \
+  "   SELECT i.ctid, i.* FROM job_items i"                                                           \
+  "    WHERE i.status = 'PENDING'"                                                                   \
+  "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"        \
+  "      AND i.instance_id <= s.instance_id"                                                         \
   "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x"       \
   "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
 Statement lock_with_payload = {
@@ -47,9 +47,9 @@ Statement count_running = {
     {TEXTARRAYOID}};
 
 /*
- * By ctid: it cannot claim more than was locked.  The status is compared in a way that no partial index serves, so
- * that it cannot be read instead of the rows.  A row that changed under our hands is locked but not
- * matched: what counts as claimed is what comes back.
+ * By ctid: it cannot claim more than was locked.  The status is compared in a way that no partial index
+ * serves, so that it cannot be read instead of the rows.  A row that changed under our hands is locked but
+ * not matched: what counts as claimed is what comes back.
  */
 Statement take = {
     "UPDATE job_items i"

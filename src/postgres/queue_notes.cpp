@@ -18,8 +18,8 @@ struct Note {
   ItemKey arrived = kLastKey;
   ItemKey locked = kLastKey;
   ItemKey left = kLastKey;
-  std::uint32_t rows = 0;   /* of the arrived … */
-  std::uint32_t told = 0;   /* … of which the queue knows already */
+  std::uint32_t rows = 0; /* of the arrived … */
+  std::uint32_t told = 0; /* … of which the queue knows already */
   bool has_locked = false;
   bool has_left = false;
   bool ended = false;
@@ -31,7 +31,7 @@ struct Notes {
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
   bool changed = false;
   bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
-  bool ended = false; /* items of some store */
+  bool ended = false;             /* items of some store */
   std::uint32_t news = 0;
 };
 
@@ -80,11 +80,10 @@ void PostCommitted() {
     if (note.has_left) queue.Post(store, note.left, kUnknownRows);
     if (note.ended) queue.Unpark(store);
   });
-  const bool policies = (notes.news & kNewsControl) != 0;
-  if (!notes.changed && !policies) return;
+  if ((notes.news & kNewsControl) != 0) ForgetStorePolicies();
+  if (!notes.changed) return;
   QueueScope scope;
-  if (notes.changed) scope.walk().dirty = true;
-  scope.queue().ForgetPolicies();
+  scope.walk().dirty = true;
 }
 
 }  // namespace
@@ -224,7 +223,8 @@ bool IsText(const text* value, const char* expected) {
 
 int ColumnOf(TupleDesc description, const char* name) {
   const int column = SPI_fnumber(description, name);
-  if (column <= 0) ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column %s", name)));
+  if (column <= 0)
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column %s", name)));
   return column;
 }
 

@@ -31,7 +31,8 @@ void NoteEnded(const std::string& store);
 /* Rows changed, and nobody knows which. */
 void NoteChange();
 
-/* The worker is woken at the commit for such News (see shared_state.h); for control the launcher is told as well. */
+/* The worker is woken at the commit for such News (see shared_state.h); for control the launcher is told as
+ * well. */
 void NoteNews(std::uint32_t news);
 
 /*

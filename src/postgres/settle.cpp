@@ -9,11 +9,11 @@ namespace product_optimizer {
 
 namespace {
 
-/* The status is compared in a way that no partial index serves: the item is found by its id, whatever the statistics
- * say. */
-#define WHERE_CLAIM_HOLDS                                                    \
+/* The status is compared in a way that no partial index serves: the item is found by its id, whatever the
+ * statistics say. */
+#define WHERE_CLAIM_HOLDS                                               \
   " WHERE i.id = $1 AND i.attempts = $2 AND i.status || '' = 'RUNNING'" \
-  "   AND (i.claimed_by = $3 OR $3 IS NULL)" \
+  "   AND (i.claimed_by = $3 OR $3 IS NULL)"                            \
   " RETURNING i.instance_id, i.id, i.priority"
 
 Statement complete = {

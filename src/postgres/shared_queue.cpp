@@ -15,7 +15,8 @@ struct DatabaseQueue {
 static_assert(std::is_trivially_copyable_v<DatabaseQueue> && std::is_trivially_copyable_v<Store>,
               "shared memory holds plain data only");
 
-/* Of all databases together.  Stores beyond it still get their turn, but the walk must find them each time. */
+/* Of all databases together.  Stores beyond it still get their turn, but the walk must find them each time.
+ */
 constexpr std::uint32_t kSharedStores = 131'072;
 constexpr std::uint32_t kPrivateStores = 4096;
 
@@ -27,8 +28,7 @@ struct SharedQueues {
 SharedQueues* shared = nullptr;
 
 Size PoolOffset() {
-  return MAXALIGN(offsetof(SharedQueues, queues) +
-                  static_cast<Size>(MaxDatabases()) * sizeof(DatabaseQueue));
+  return MAXALIGN(offsetof(SharedQueues, queues) + static_cast<Size>(MaxDatabases()) * sizeof(DatabaseQueue));
 }
 
 StorePool& SharedPool() {
@@ -65,8 +65,8 @@ Size SharedQueuesSize() {
 
 void StartSharedQueues(LWLock* lock) {
   bool found;
-  shared = static_cast<SharedQueues*>(
-      ShmemInitStruct("product_optimizer queues", SharedQueuesSize(), &found));
+  shared =
+      static_cast<SharedQueues*>(ShmemInitStruct("product_optimizer queues", SharedQueuesSize(), &found));
   if (found) return;
   /* The pool is fresh shared memory, which is zeroed: it is not touched before stores wait. */
   memset(static_cast<void*>(shared), 0, PoolOffset());
@@ -101,9 +101,7 @@ QueueScope::Place QueueScope::Find() {
 QueueScope::QueueScope() : QueueScope(Find()) {}
 
 QueueScope::QueueScope(Place place)
-    : lock_(place.lock),
-      walk_(&place.database->walk),
-      queue_(*place.pool, place.database->state, place.id) {
+    : lock_(place.lock), walk_(&place.database->walk), queue_(*place.pool, place.database->state, place.id) {
   if (lock_ != nullptr) LWLockAcquire(lock_, LW_EXCLUSIVE);
 }
 

@@ -24,11 +24,11 @@ constexpr int kLongestInstanceBytes = 255 * 4;
 struct Walk {
   char behind[kLongestInstanceBytes + 1]; /* the store it came to last; "": it stands at the start */
   bool under_way;
-  bool completed; /* once at least, since the memory is there */
-  bool dirty;     /* rows changed in a way that nobody told exactly */
-  std::uint64_t took_ns;  /* so far */
-  std::uint64_t ended_ns; /* the last one … */
-  std::uint64_t lasted_ns; /* … and how long it took */
+  bool completed;                 /* once at least, since the memory is there */
+  bool dirty;                     /* rows changed in a way that nobody told exactly */
+  std::uint64_t took_ns;          /* so far */
+  std::uint64_t ended_ns;         /* the last one … */
+  std::uint64_t lasted_ns;        /* … and how long it took */
   std::uint64_t policies_read_ns; /* since when the policies are taken for known */
 };
 
@@ -65,8 +65,8 @@ class QueueScope {
 
 /* What a worker has to know to go to sleep. */
 struct QueueOutlook {
-  std::uint32_t waiting;         /* stores that can be claimed from, as far as is known */
-  std::uint64_t next_unpark_ns;  /* UINT64_MAX: none is parked */
+  std::uint32_t waiting;        /* stores that can be claimed from, as far as is known */
+  std::uint64_t next_unpark_ns; /* UINT64_MAX: none is parked */
 };
 QueueOutlook LookAtQueue();
 

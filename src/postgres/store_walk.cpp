@@ -103,6 +103,7 @@ bool WalkOn(std::int64_t stores) {
   QueueScope scope;
   Walk& walk = scope.walk();
   walk.took_ns += now_ns - started_ns;
+  walk.dirty |= IsolationUsesXactSnapshot(); /* what an old snapshot shows is not how it is */
   if (ended) {
     walk.under_way = false;
     walk.completed = true;
@@ -130,7 +131,8 @@ std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
 bool MayWalkWhenIdle(std::uint64_t now_ns) {
   QueueScope scope;
   const Walk& walk = scope.walk();
-  return walk.under_way || !walk.completed || walk.lasted_ns < kShortNs || now_ns >= walk.ended_ns + Rest(walk);
+  return walk.under_way || !walk.completed || walk.lasted_ns < kShortNs ||
+         now_ns >= walk.ended_ns + Rest(walk);
 }
 
 }  // namespace product_optimizer

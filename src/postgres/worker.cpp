@@ -68,7 +68,11 @@ void RaiseDescriptorLimit(const Settings& settings) {
 }
 
 void TakeSettings(Worker& worker) {
+  const FairBy counted_by = worker.settings.fair_by;
   worker.settings = CurrentSettings();
+  /* Turns in items and turns in tokens do not compare: everybody begins anew. */
+  if (worker.settings.fair_by != counted_by)
+    ClearSharedQueue(static_cast<int>(worker.slot - Shared()->slots));
   worker.api_key = LoadApiKey();
   ForgetStorePolicies();
   worker.http.SetOptions(
@@ -153,8 +157,8 @@ void NoticeWork(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
 /* Until when nothing needs doing, as far as this process can know. */
 std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint64_t now_ns) {
   std::uint64_t at = now_ns + kLongestSleepNs;
-  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, WalkAtNs(worker), SettleAtNs(worker), worker.log.FlushAtNs(),
-                 report.NextAtNs(worker)});
+  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, WalkAtNs(worker), SettleAtNs(worker),
+                 worker.log.FlushAtNs(), report.NextAtNs(worker)});
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
   at = std::min(at, worker.due_at_ns);

@@ -110,7 +110,7 @@ wait_until('in the end nothing waits', sub {
 
 is($node->safe_psql('postgres', 'SELECT count(*) FROM (SELECT id FROM claimed GROUP BY id HAVING count(*) > 1) AS twice'), '0',
 	'no row was claimed twice');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM job_items WHERE id NOT IN (SELECT id FROM claimed)'), '0',
+is($node->safe_psql('postgres', 'SELECT count(*) FROM job_items i WHERE NOT EXISTS (SELECT FROM claimed c WHERE c.id = i.id)'), '0',
 	'every row that is still there was claimed');
 is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT status || ' ' || attempts, ', ') FROM job_items"), 'RUNNING 1',
 	'once, and it is held by that claim');

@@ -31,7 +31,12 @@ void BM_PlanAndReport(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-BENCHMARK(BM_PlanAndReport)->Args({4, 1})->Args({4, 80})->Args({1000, 100})->Args({100000, 1})->Args({100000, 100});
+BENCHMARK(BM_PlanAndReport)
+    ->Args({4, 1})
+    ->Args({4, 80})
+    ->Args({1000, 100})
+    ->Args({100000, 1})
+    ->Args({100000, 100});
 
 }  // namespace
 }  // namespace product_optimizer

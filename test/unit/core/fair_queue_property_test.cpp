@@ -32,7 +32,8 @@ TEST(FairQueue, NoInterleavingHidesARow) {
       const auto [name, keys] = uncommitted[i];
       shop.waiting[name].insert(keys.begin(), keys.end());
       inserted += keys.size();
-      shop.queue.Post(name, *std::min_element(keys.begin(), keys.end()), static_cast<std::uint32_t>(keys.size()));
+      shop.queue.Post(name, *std::min_element(keys.begin(), keys.end()),
+                      static_cast<std::uint32_t>(keys.size()));
       uncommitted.erase(uncommitted.begin() + static_cast<std::ptrdiff_t>(i));
     };
     for (int step = 0; step < 300; step++) {

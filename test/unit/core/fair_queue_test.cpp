@@ -51,6 +51,24 @@ TEST(FairQueue, WhoAlwaysInsertsOneMoreDoesNotOvertake) {
   for (const auto& [name, items] : all) EXPECT_NEAR(items, 30, 1) << name;
 }
 
+/* What was planned and not served has not passed anybody. */
+TEST(FairQueue, APlanThatCameToNothingDelaysNoNewcomer) {
+  Shop shop;
+  for (const char* name : {"a", "b"}) shop.Insert(name, 200);
+  for (int i = 0; i < 5; i++) {
+    for (const Turn& turn : shop.queue.Plan({1, 100, 50, true, nullptr})) {
+      TurnReport report;
+      report.given = turn.items;
+      report.left = true;
+      report.first_left = *shop.waiting[turn.name].begin();
+      report.last_given = *shop.waiting[turn.name].rbegin();
+      shop.queue.Report(turn, report);
+    }
+  }
+  shop.Insert("newcomer", 1);
+  EXPECT_EQ(shop.ClaimNow(5).count("newcomer"), 1u);
+}
+
 TEST(FairQueue, AnEmptyStoreIsNotVisited) {
   Shop shop;
   for (int i = 0; i < 100; i++) shop.Insert(Name(i), 1);

@@ -14,7 +14,8 @@ namespace {
 class Pool {
  public:
   explicit Pool(std::uint32_t capacity)
-      : memory_(StorePool::BytesFor(capacity) / sizeof(std::uint64_t) + 1), pool_(reinterpret_cast<StorePool*>(memory_.data())) {
+      : memory_(StorePool::BytesFor(capacity) / sizeof(std::uint64_t) + 1),
+        pool_(reinterpret_cast<StorePool*>(memory_.data())) {
     pool_->Start(capacity);
   }
   StorePool& operator*() { return *pool_; }
