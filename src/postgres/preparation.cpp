@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "postgres/blocking.h"
 #include "postgres/clock.h"
 #include "postgres/receiving.h"
 
@@ -107,7 +108,7 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
                    item.max_attempts,
                    item.last_error_code == "length",
                    ++worker_.claims_made};
-    worker_.latest_claim[item.id] = held.number;
+    if (!IsCanary(held)) worker_.latest_claim[item.id] = held.number;
     if (prepared.refused) {
       Conclude(worker_, held, std::move(prepared.refusal), prepared.bucket, now_ns);
       continue;

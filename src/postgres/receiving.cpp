@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "openai/rate_headers.h"
 #include "openai/reply.h"
+#include "postgres/blocking.h"
 #include "postgres/clock.h"
 #include "postgres/poison.h"
 #include "postgres/spi.h"
@@ -19,8 +20,6 @@ namespace {
 constexpr std::size_t kSettledAtOnce = 100;
 constexpr std::uint64_t kFirstRewriteNs = 200 * kNsPerMs;
 constexpr std::uint64_t kLongestRewriteNs = 30'000 * kNsPerMs;
-constexpr std::uint64_t kFirstProbeNs = 5'000 * kNsPerMs;
-constexpr std::uint64_t kLongestProbeNs = 300'000 * kNsPerMs;
 
 Outcome ReadCompletion(Api api, const HttpCompletion& completion) {
   if (!completion.error_code.empty()) return ReadTransportFailure(completion.error_code, completion.error);
@@ -57,26 +56,6 @@ void CorrectBuckets(Worker& worker, const InFlight& sent, const HttpCompletion& 
       outcome.completion_tokens)
     SettleSharedTokens(sent.bucket, sent.departure.at_ns, sent.reserved_tokens,
                        static_cast<std::int64_t>(*outcome.prompt_tokens) + *outcome.completion_tokens);
-}
-
-void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
-  if (worker.block.no_key) return; /* that is the reason to be seen, and only a reload ends it */
-  const bool news = worker.block.reason.empty();
-  /* Answers of the same burst do not make the next probe come later. */
-  if (news || worker.in_flight.empty()) {
-    worker.block.probe_at_ns = now_ns + Doubling(kFirstProbeNs, kLongestProbeNs, worker.block.probes);
-    worker.block.probes++;
-  }
-  worker.block.reason = outcome.error;
-  if (news)
-    WarnLine("the queue is blocked: " + outcome.error,
-             "It goes on by itself when a probe succeeds, and probes at once after a reload.");
-}
-
-void Unblock(Worker& worker) {
-  if (worker.block.reason.empty() || worker.block.no_key) return;
-  worker.block = Block{};
-  LogLine("the queue goes on");
 }
 
 /* Counts what was written, or that the claim had been lost. */
@@ -193,9 +172,13 @@ void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const Buck
   if (outcome.kind == OutcomeKind::kHoldOff) worker.counted.rate_limited++;
   if (decision.hold_off_ms > 0)
     HoldOffShared(bucket, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs, outcome.slow_down);
+  if (IsCanary(held)) return JudgeByCanary(worker, std::move(outcome), now_ns);
   if (decision.block_queue) BlockQueue(worker, outcome, now_ns);
-  if (outcome.kind == OutcomeKind::kDone) Unblock(worker);
-  worker.to_settle.push_back({held, std::move(outcome), decision});
+  const bool with_settings_model = bucket.model == worker.settings.request.model;
+  if (outcome.kind == OutcomeKind::kDone) NoticeSuccess(worker, with_settings_model);
+  Settlement settlement{held, std::move(outcome), decision};
+  if (settlement.outcome.rejected_request && with_settings_model) Suspect(worker, settlement, now_ns);
+  worker.to_settle.push_back(std::move(settlement));
 }
 
 void Receive(Worker& worker, std::uint64_t now_ns) {
@@ -204,10 +187,14 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
     const InFlight sent = std::move(found->second);
     worker.in_flight.erase(found);
     Outcome outcome = ReadCompletion(sent.api, completion);
-    /* A job that names a model nobody has is that job's fault, and must not stop the others. */
-    if (outcome.kind == OutcomeKind::kBlock && outcome.error_code == "model_not_found" &&
-        sent.job_chose_model)
-      outcome.kind = OutcomeKind::kFail;
+    /* A job that names a model nobody has, or may use, is that job's fault, and must not stop the others. */
+    if (outcome.kind == OutcomeKind::kBlock && sent.job_chose_model) {
+      const bool unknown = outcome.error_code == "model_not_found";
+      const bool forbidden = completion.status == 403 && !unknown;
+      if (unknown || (forbidden && worker.key_works)) outcome.kind = OutcomeKind::kFail;
+      /* Or nothing is allowed to this key. */
+      if (forbidden && !worker.key_works) worker.canary.at_ns = std::min(worker.canary.at_ns, now_ns);
+    }
     CorrectBuckets(worker, sent, completion, outcome);
     worker.counted.prompt_tokens += outcome.prompt_tokens.value_or(0);
     worker.counted.completion_tokens += outcome.completion_tokens.value_or(0);
@@ -242,9 +229,9 @@ void Settle(Worker& worker, std::uint64_t now_ns) {
 
 void SettleAtExit(Worker& worker) {
   std::vector<std::int64_t> answered;
-  /* What was refused before would take the others with it now. */
+  /* What was refused before would take the others with it now; of a suspect nothing is known yet. */
   const auto may_be_written = [&](const Settlement& settlement) {
-    return !settlement.refused && !IsSuperseded(worker, settlement.held);
+    return !settlement.refused && !settlement.suspect && !IsSuperseded(worker, settlement.held);
   };
   for (const Settlement& settlement : worker.to_settle)
     if (may_be_written(settlement)) answered.push_back(settlement.held.claim.id);

@@ -28,7 +28,7 @@ std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
   const auto busy = static_cast<std::int64_t>(worker.in_flight.size() + worker.to_settle.size());
   std::int64_t room = std::min(worker.settings.max_in_flight - busy, worker.settings.claim_batch_size);
   if (room <= 0) return 0;
-  if (worker.block.no_key) return 0;
+  if (worker.block.no_key || worker.block.by_canary) return 0;
   if (!worker.block.reason.empty()) {
     /* One request at a time finds out whether the queue has healed. */
     return busy > 0 || now_ns < worker.block.probe_at_ns ? 0 : 1;

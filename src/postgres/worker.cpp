@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "core/text.h"
+#include "postgres/blocking.h"
 #include "postgres/clock.h"
 #include "postgres/guard.h"
 #include "postgres/receiving.h"
@@ -84,6 +85,7 @@ void TakeSettings(Worker& worker) {
   worker.maybe_work = true;
   worker.block.probe_at_ns = 0;
   worker.block.probes = 0;
+  DoubtSettings(worker);
   if (worker.api_key.key.empty()) {
     if (worker.block.reason != worker.api_key.problem) WarnLine(worker.api_key.problem, "");
     worker.block.reason = worker.api_key.problem;
@@ -158,7 +160,7 @@ void NoticeWork(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
 std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint64_t now_ns) {
   std::uint64_t at = now_ns + kLongestSleepNs;
   at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, WalkAtNs(worker), SettleAtNs(worker),
-                 worker.log.FlushAtNs(), report.NextAtNs(worker)});
+                 worker.log.FlushAtNs(), report.NextAtNs(worker), CanaryAtNs(worker)});
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
   at = std::min(at, worker.due_at_ns);
@@ -168,7 +170,7 @@ std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint
     return at;
   std::uint64_t claim_at_ns = worker.claim_at_ns;
   if (!worker.block.reason.empty()) {
-    if (worker.block.no_key || busy > 0) return at;
+    if (worker.block.no_key || worker.block.by_canary || busy > 0) return at;
     claim_at_ns = std::max(claim_at_ns, worker.block.probe_at_ns);
   }
   const QueueOutlook outlook = LookAtQueue();
@@ -224,6 +226,7 @@ void Run(WorkerSlot* slot) {
     }
     WalkOverStores(worker, now_ns);
     NoticeWork(worker, news, now_ns);
+    SendCanary(worker, now_ns);
     ClaimAndSend(worker, now_ns);
     /* What was just started may already be able to move, and an item that was refused is to be written. */
     worker.log.FlushClaims(now_ns);

@@ -52,6 +52,7 @@ struct Settlement {
   Outcome outcome;
   Decision decision;
   bool written = false;
+  bool suspect = false; /* waits for the canary's word, see blocking.h */
   int failed_writes = 0;
   bool refused = false; /* its row alone could not be written: a trigger, a constraint */
   std::uint64_t not_before_ns = 0;
@@ -84,7 +85,20 @@ struct Block {
   std::string reason; /* empty: not blocked */
   std::uint64_t probe_at_ns = 0;
   int probes = 0;
-  bool no_key = false; /* there is nothing to probe with */
+  bool no_key = false;    /* there is nothing to probe with */
+  bool by_canary = false; /* it was refused, and no item is asked to probe before it is not */
+};
+
+/* Whose fault are the items that were refused?  See blocking.h. */
+struct Canary {
+  std::string error_code; /* of those in a row */
+  int in_a_row = 0;
+  std::uint64_t at_ns = kNever; /* when to send one */
+  bool in_flight = false;
+  bool outdated = false;              /* … and the settings have changed since */
+  bool proven = false;                /* something was answered with these settings */
+  std::uint64_t trusted_until_ns = 0; /* one was answered not long ago */
+  int enough_again = 0;               /* so many in a row make another one due by then */
 };
 
 struct Worker {
@@ -117,6 +131,8 @@ struct Worker {
   bool paused = false;
   std::string pause_reason;
   Block block;
+  Canary canary;
+  bool key_works = false; /* something was answered with this key */
 
   bool maybe_work = true; /* the queue may not know of everything that waits */
   int locked_claims = 0;  /* in a row that met nothing but rows locked by others */

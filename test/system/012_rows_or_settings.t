@@ -1,0 +1,113 @@
+# 012_rows_or_settings.t: the same refusal on row after row: is it the rows, or is it the settings?
+use strict;
+use warnings FATAL => 'all';
+use MockOpenai;
+use ProductOptimizer;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $mock = MockOpenai->new('--meter', 'none', '--latency-ms', '1-5');
+my $node = start_cluster('refused', $mock->url, settings => { max_in_flight => 20 });
+$node->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
+my $pid = wait_for_worker($node);
+
+# rows(40, '"mock": "bad_request"', job => 7, stores => 4)
+sub rows
+{
+	my ($count, $more, %of) = @_;
+	my $payload = '{"title": "Mug."' . ($more ? ", $more" : '') . '}';
+	return $node->safe_psql('postgres', "INSERT INTO job_items (job_id, instance_id, payload)
+		SELECT @{[ $of{job} // 'NULL' ]}, 'store-' || n % @{[ $of{stores} // 4 ]}, '$payload' FROM generate_series(1, $count) n");
+}
+
+sub fresh
+{
+	$node->safe_psql('postgres', 'TRUNCATE job_items');
+	$mock->reset;
+	return;
+}
+
+sub canaries { return scalar(() = $mock->log(contains => 'checks the settings')) }
+
+my $blocked = q{SELECT worker_state = 'blocked' AND state_reason LIKE 'the API refuses these settings: HTTP 400: %temperature%' FROM optimizer_stats()};
+my $untouched = q{SELECT string_agg(DISTINCT status || attempts || coalesce(error, ''), ' ') FROM job_items};
+
+# A parameter that the model does not take, after a reload: nothing was answered with it yet.
+configure($node, extra_body => '{"temperature": 0.2}');
+rows(200);
+wait_for($node, 'settings that the API refuses block the queue', $blocked);
+wait_for($node, 'no row is lost', $untouched, expect => 'PENDING0');
+cmp_ok($mock->stats->{requests}, '<=', 60, 'and hardly any was sent');
+like($node->safe_psql('postgres', 'SELECT why_waiting(min(id)) FROM job_items'), qr/blocked: the API refuses these settings/, 'why_waiting() tells');
+my $sent = $mock->stats->{requests};
+wait_until('only the canary probes', sub { canaries() >= 2 });
+is($mock->stats->{requests} - $sent, 1, 'no row is tried meanwhile');
+configure($node, extra_body => undef);
+is_deeply(all_finished($node), { DONE => 200 }, 'mended, it goes on');
+is($node->safe_psql('postgres', 'SELECT max(attempts) FROM job_items'), 1, 'with the first attempt');
+
+# The API changes its mind while the settings stay: some in a row are enough.
+fresh();
+rows(20);
+all_finished($node, name => 'the settings have worked');
+$mock->config(faults => { bad_request => 1 });
+rows(200);
+wait_for($node, 'a refusal of everything blocks the queue', q{SELECT worker_state = 'blocked' FROM optimizer_stats()});
+wait_for($node, 'again no row is lost', q{SELECT count(*) FROM job_items WHERE status = 'PENDING' AND attempts = 0}, expect => 200);
+$mock->config(faults => {});
+is_deeply(all_finished($node), { DONE => 220 }, 'it heals by itself');
+
+# Rows that are at fault fail, however many there are, and block nobody.
+for my $proven (0, 1)
+{
+	my $name = $proven ? 'settings that have worked' : 'new settings';
+	fresh();
+	configure($node);
+	if ($proven) { rows(1); all_finished($node); }
+	$mock->reset;
+	my $offset = -s $node->logfile;
+	rows(60, '"mock": "bad_request"', stores => 3);
+	is_deeply(all_finished($node), { $proven ? (DONE => 1) : (), FAILED => 60 }, "$name: 60 rows at fault fail");
+	is($mock->stats->{requests} - canaries(), 60, "$name: each was sent once");
+	my $asked = canaries();
+	ok($asked >= 1 && $asked <= 4, "$name: $asked canaries spoke for the settings");
+	is($node->safe_psql('postgres', q{SELECT DISTINCT attempts FROM job_items}), 1, "$name: after one attempt");
+	is(scalar(() = log_lines($node, qr/the queue is blocked/, $offset)), 0, "$name: nothing was blocked");
+}
+fresh();
+rows(60, '"mock": "bad_request"', stores => 1);
+rows(300, '', stores => 7);
+is_deeply(all_finished($node), { DONE => 300, FAILED => 60 }, 'beside rows at fault the healthy ones are done');
+cmp_ok(canaries(), '<=', 4, 'without asking again and again');
+
+# A row at fault that comes alone does not wait long for company.
+fresh();
+configure($node);
+rows(1);
+all_finished($node);
+rows(1, '"mock": "bad_request"');
+cmp_ok(seconds_of(sub { all_finished($node) }), '<', 6, 'one row at fault fails within seconds');
+
+# What only a job asks for is the job's fault: a parameter, and a model that this key may not use.
+fresh();
+configure($node);
+my $job = $node->safe_psql('postgres', q{INSERT INTO jobs (params) VALUES ('{"temperature": 0.2}') RETURNING id});
+rows(30, '', job => $job);
+rows(30);
+is_deeply(all_finished($node), { DONE => 30, FAILED => 30 }, 'params that the API refuses fail their job only');
+for my $stores (1, 4)
+{
+	fresh();
+	configure($node);
+	$job = $node->safe_psql('postgres', q{INSERT INTO jobs (model) VALUES ('gpt-4o-mini') RETURNING id});
+	rows(30, '"mock": "forbidden"', job => $job, stores => $stores);
+	rows(30, '', stores => $stores);
+	is_deeply(all_finished($node), { DONE => 30, FAILED => 30 }, "a model that the key may not use fails its job only ($stores stores)");
+	wait_for($node, 'and the queue is free', q{SELECT worker_state = 'idle' FROM optimizer_stats()});
+}
+
+is(worker_pid($node), $pid, 'it was the same worker all the time');
+unlike(log_since($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
+key_never_logged($node);
+done_testing();
