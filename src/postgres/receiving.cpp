@@ -18,6 +18,7 @@ namespace product_optimizer {
 namespace {
 
 constexpr std::size_t kSettledAtOnce = 100;
+constexpr int kMostNamed = 20;
 constexpr std::uint64_t kFirstRewriteNs = 200 * kNsPerMs;
 constexpr std::uint64_t kLongestRewriteNs = 30'000 * kNsPerMs;
 
@@ -236,10 +237,27 @@ void SettleAtExit(Worker& worker) {
   for (const Settlement& settlement : worker.to_settle)
     if (may_be_written(settlement)) answered.push_back(settlement.held.claim.id);
   const std::vector<std::int64_t> locked = ReleaseAllBut(worker.claimed_by, answered);
-  for (const Settlement& settlement : worker.to_settle)
-    if (std::find(locked.begin(), locked.end(), settlement.held.claim.id) != locked.end() &&
-        may_be_written(settlement))
-      Write(settlement);
+  for (Settlement& settlement : worker.to_settle) {
+    const auto found = std::find(locked.begin(), locked.end(), settlement.held.claim.id);
+    settlement.written = found != locked.end() && may_be_written(settlement) && Write(settlement);
+  }
+}
+
+void DropAnswers(Worker& worker) {
+  std::string ids;
+  int count = 0;
+  for (const Settlement& settlement : worker.to_settle) {
+    if (settlement.written || settlement.decision.action != Action::kComplete ||
+        IsSuperseded(worker, settlement.held))
+      continue;
+    if (++count <= kMostNamed) ids += (count > 1 ? ", " : "") + std::to_string(settlement.held.claim.id);
+  }
+  worker.to_settle.clear();
+  if (count == 0) return;
+  WarnLine(std::to_string(count) + (count == 1 ? " answer" : " answers") +
+               " could not be written before the worker had to go: item " + ids +
+               (count > kMostNamed ? ", …" : ""),
+           "They were paid, and will be asked for again.");
 }
 
 std::uint64_t SettleAtNs(const Worker& worker) {

@@ -26,6 +26,9 @@ void Settle(Worker& worker, std::uint64_t now_ns);
  */
 void SettleAtExit(Worker& worker);
 
+/* Forgets the answers that are not written, and logs whose they were. */
+void DropAnswers(Worker& worker);
+
 /* When Settle() next has something to do; kNever when it has nothing. */
 std::uint64_t SettleAtNs(const Worker& worker);
 

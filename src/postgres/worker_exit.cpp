@@ -52,9 +52,20 @@ static void HandBack(int, Datum argument) {
   }
 }
 
-/* Before the second try: it goes without the answers, one of which may have ended the first. */
-static void DropAnswers(int, Datum argument) {
-  reinterpret_cast<Worker*>(DatumGetPointer(argument))->to_settle.clear();
+/*
+ * Between the first try and the second, which goes without the answers: one of them may have ended the
+ * first, and with it all were rolled back.
+ */
+static void GiveUpAnswers(int, Datum argument) {
+  auto* const worker = reinterpret_cast<Worker*>(DatumGetPointer(argument));
+  AbortOutOfAnyTransaction();
+  try {
+    if (!worker->handed_back)
+      for (Settlement& settlement : worker->to_settle) settlement.written = false;
+    DropAnswers(*worker);
+  } catch (...) {
+    worker->to_settle.clear();
+  }
 }
 
 }  // extern "C"
@@ -84,7 +95,7 @@ void HandBackAtExit(Worker* worker) {
   /* The last one registered runs first. */
   Call([&] {
     before_shmem_exit(HandBack, PointerGetDatum(worker));
-    before_shmem_exit(DropAnswers, PointerGetDatum(worker));
+    before_shmem_exit(GiveUpAnswers, PointerGetDatum(worker));
     before_shmem_exit(HandBack, PointerGetDatum(worker));
   });
 }
