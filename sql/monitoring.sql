@@ -100,9 +100,9 @@ BEGIN;
 SELECT scans() AS before \gset
 SELECT count(*) FROM claim_pending_items();
 SELECT scans() - :before AS table_scans_of_a_claim;
-SELECT pg_stat_get_xact_tuples_returned('job_items'::regclass) AS before \gset
+SELECT scans() AS before, pg_stat_get_xact_tuples_returned('job_items'::regclass) AS rows_before \gset
 SELECT count(*) FROM optimizer_stats();
-SELECT pg_stat_get_xact_tuples_returned('job_items'::regclass) - :before AS rows_read_by_table_scans;
+SELECT pg_stat_get_xact_tuples_returned('job_items'::regclass) - :rows_before AS rows_read_by_table_scans;
 SELECT scans() - :before AS table_scans;
 ROLLBACK;
 
