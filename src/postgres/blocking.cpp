@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kFirstProbeNs = 5'000 * kNsPerMs;
 constexpr std::uint64_t kLongestProbeNs = 300'000 * kNsPerMs;
 constexpr std::uint64_t kAgainNs = 1'000 * kNsPerMs;
+constexpr std::uint64_t kNoRoomNs = 20 * kNsPerMs;
 /* How long a suspect waits for others like it, and for the canary. */
 constexpr std::uint64_t kCompanyNs = 2'000 * kNsPerMs;
 constexpr std::uint64_t kVerdictNs = 30'000 * kNsPerMs;
@@ -121,6 +122,10 @@ void JudgeByCanary(Worker& worker, Outcome outcome, std::uint64_t now_ns) {
 
 void SendCanary(Worker& worker, std::uint64_t now_ns) {
   if (now_ns < CanaryAtNs(worker)) return;
+  if (static_cast<std::int64_t>(worker.in_flight.size()) >= worker.settings.max_in_flight) {
+    worker.canary.at_ns = now_ns + kNoRoomNs;
+    return;
+  }
   Preparation preparation(worker);
   Candidate candidate;
   candidate.item.payload = kProduct;
