@@ -1,6 +1,7 @@
 #include "postgres/preparation.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/text.h"
 #include "postgres/blocking.h"
@@ -51,6 +52,7 @@ Choice Preparation::Choose(Candidate& candidate) {
   prepared.request = std::get<BuiltRequest>(std::move(built));
   Reserve(prepared);
   candidate.cost = CostOf(prepared);
+  if (IsBehind(candidate, prepared)) return Choice::kSkip;
   const SharedVerdict verdict = ReserveShared(prepared.bucket, 1, prepared.reserved_tokens);
   if (verdict.verdict.gate == Gate::kNeverFits) {
     const Limits& limits = verdict.by_store ? prepared.bucket.store_limits : prepared.bucket.limits;
@@ -69,6 +71,7 @@ Choice Preparation::Choose(Candidate& candidate) {
   if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
   if (worker_.models.size() > kMostModels) worker_.models.clear(); /* jobs may name what they like */
   worker_.models[prepared.bucket.model].LearnReservation(prepared.reserved_tokens);
+  worker_.first_in_line.erase(prepared.bucket.model);
   prepared_.emplace(candidate.item.id, std::move(prepared));
   return Choice::kTake;
 }
@@ -82,9 +85,23 @@ double Preparation::CostOf(const Prepared& prepared) const {
   return std::max(1.0, static_cast<double>(prepared.reserved_tokens) / tokens_per_request);
 }
 
+bool Preparation::IsBehind(Candidate& candidate, const Prepared& prepared) {
+  constexpr std::uint64_t kLookAgainNs = 20 * kNsPerMs;
+  const auto first = worker_.first_in_line.find(prepared.bucket.model);
+  if (first == worker_.first_in_line.end() || first->second.item == candidate.item.id) return false;
+  const std::uint64_t now_ns = NowNs();
+  if (now_ns >= first->second.expires_ns) {
+    worker_.first_in_line.erase(first);
+    return false;
+  }
+  candidate.park_until_ns = std::max(first->second.due_ns, now_ns + kLookAgainNs);
+  return true;
+}
+
 /*
  * When this model is the only one, nothing else could leave either: the store stays next in line, and
- * nothing smaller overtakes.  Else the store rests, and the others go on.
+ * nothing smaller overtakes.  Else the store rests, and those of other models go on; those of the same stay
+ * behind it.
  */
 Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict) {
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
@@ -94,7 +111,15 @@ Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, con
     closed_models_.insert(prepared.bucket.model);
     return Choice::kLeave;
   }
-  candidate.park_until_ns = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
+  constexpr std::uint64_t kPatienceNs = 1'000 * kNsPerMs;
+  const std::uint64_t due_ns = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
+  /* Where all are of one size, whoever comes finds room at the same time, and nobody is overtaken. */
+  const double usual = worker_.models[prepared.bucket.model].mean_reservation;
+  if (!verdict.by_store && verdict.verdict.gate == Gate::kTokens &&
+      std::abs(static_cast<double>(prepared.reserved_tokens) - usual) > 0.25 * usual)
+    worker_.first_in_line[prepared.bucket.model] = {candidate.item.id, due_ns,
+                                                    SaturatingAdd(due_ns, kPatienceNs)};
+  candidate.park_until_ns = due_ns;
   return Choice::kSkip;
 }
 

@@ -77,6 +77,13 @@ struct ModelExperience {
   }
 };
 
+/* What its model's limit on tokens refused first: until it has passed, no other item of the model does. */
+struct FirstInLine {
+  std::int64_t item = 0;
+  std::uint64_t due_ns = 0;     /* when it can pass */
+  std::uint64_t expires_ns = 0; /* it may have been cancelled, or claimed by somebody else */
+};
+
 /* How many answers may wait to be written before nothing more is asked for. */
 constexpr std::size_t kMostUnwritten = 2000;
 
@@ -134,14 +141,15 @@ struct Worker {
   Canary canary;
   bool key_works = false; /* something was answered with this key */
 
-  bool maybe_work = true; /* the queue may not know of everything that waits */
-  int locked_claims = 0;  /* in a row that met nothing but rows locked by others */
-  std::string throttle;            /* what the limiter said last; empty: open */
-  std::uint64_t claim_at_ns = 0; /* not before, after the limiter said no */
-  std::uint64_t due_at_ns = 0;   /* when the next SCHEDULED item is due; kNever: there is none */
+  bool maybe_work = true;                           /* the queue may not know of everything that waits */
+  int locked_claims = 0;                            /* in a row that met nothing but rows locked by others */
+  std::string throttle;                             /* what the limiter said last; empty: open */
+  std::map<std::string, FirstInLine> first_in_line; /* by model; only while several are in use */
+  std::uint64_t claim_at_ns = 0;                    /* not before, after the limiter said no */
+  std::uint64_t due_at_ns = 0; /* when the next SCHEDULED item is due; kNever: there is none */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
-  std::uint64_t walk_at_ns = 0; /* not before, after a walk that failed */
+  std::uint64_t walk_at_ns = 0;   /* not before, after a walk that failed */
   int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
   std::string last_write_failure; /* so that one cause is logged once */
   std::string last_due_failure;

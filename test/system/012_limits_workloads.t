@@ -1,0 +1,83 @@
+# 012_limits_workloads.t: the rate is used whatever the work is like: sixty times as fast as in life, answers that
+# take long, failures, and items whose sizes differ by a hundred.
+use strict;
+use warnings FATAL => 'all';
+use MockOpenai;
+use ProductOptimizer;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# 5,000 items at 450 a second: a minute is a second here.
+my $mock = MockOpenai->new('--meter', 'none', '--period', 1, '--rpm', 500, '--tpm', 500_000, '--latency-ms', '5-20');
+my $node = start_cluster('workloads', $mock->url,
+	settings => { requests_per_minute => 60 * 450, tokens_per_minute => 60 * 450_000, burst_seconds => 0.1, max_in_flight => 2000,
+		model => 'gpt-4o-mini' });
+$node->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
+wait_for_worker($node);
+my ($items, $burst) = (5000, 45);
+$node->safe_psql('postgres', <<"SQL");
+INSERT INTO job_items (instance_id, payload)
+SELECT 'store-' || n % 20, jsonb_build_object('title', 'Mug ' || n) FROM generate_series(1, $items) n
+SQL
+is_deeply(all_finished($node, seconds => 60), { DONE => $items }, '5,000 items end DONE');
+my $audit = $mock->audit(rpm => 450, tpm => 450_000, burst_seconds => 0.1, period => 1);
+note("at 450 a second: ", join ', ', map { "$_ " . ($audit->{$_} // 'null') } sort keys %$audit);
+cmp_ok($audit->{seconds}, '<=', ($items - $burst) / 450 * 1.01, 'at 450 a second, no longer than at best and 1 %');
+# What leaves evenly arrives a few milliseconds more or less evenly: 50 ms are 22 requests here.
+cmp_ok($audit->{max_excess_requests}, '<=', 45 + 22, 'and no window above the bound');
+
+# Six times as fast as in life, each kind in a database of its own, with a model and so a limit of its own.
+$mock->config(period => 10, meter => 'strict', slow_ms => 5000);
+$mock->reset;
+configure($node, requests_per_minute => 6 * 450, tokens_per_minute => 6 * 450_000, burst_seconds => 1);
+my %kind = (
+	slow => { model => 'gpt-4.1-mini', items => 480, mock => q{'slow'}, caps => [600] },
+	failing => { model => 'gpt-4.1-nano', items => 440, mock => q{CASE WHEN n % 5 = 0 THEN 'http_500*1' ELSE 'none' END}, caps => [600] },
+	sizes => { model => 'gpt-4o', items => 32, mock => q{'none'}, caps => [ 420, 42_000 ] });
+for my $db (sort keys %kind)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, 'CREATE EXTENSION product_optimizer');
+	wait_for_worker($node, $db, quiet => 1);
+}
+for my $db (sort keys %kind)
+{
+	my ($model, $count, $fault, $caps) = @{ $kind{$db} }{qw(model items mock caps)};
+	my $kinds = @$caps;
+	$node->safe_psql($db, join ";\n", (map { "INSERT INTO jobs (instance_id, model, params) VALUES ('any', '$model', '{\"max_completion_tokens\": $_}')" } @$caps), <<"SQL");
+INSERT INTO job_items (job_id, instance_id, payload)
+SELECT 1 + n % $kinds, 'store-' || n % 7, jsonb_build_object('title', '$db ' || n || '.', 'mock', $fault) FROM generate_series(1, $count) n
+SQL
+}
+for my $db (sort keys %kind)
+{
+	my ($model, $count, $caps) = @{ $kind{$db} }{qw(model items caps)};
+	is_deeply(all_finished($node, db => $db, seconds => 90), { DONE => $count }, "$db: every item ends DONE");
+	my @arrivals = $mock->log(model => $model);
+	# Behind the last first try there are only stragglers.
+	my ($last) = grep { !$_->{fault} || $_->{fault} =~ /500|slow/ } reverse @arrivals;
+	my $seen = $mock->audit(rpm => 450, tpm => 450_000, burst_seconds => 1.05, period => 10, model => $model, until => $last->{t} / 1e6 - 1);
+	note("$db: ", join ', ', map { "$_ " . ($seen->{$_} // 'null') } sort keys %$seen);
+	ok($seen->{ok}, "$db: no window of any length above the bound");
+	is(scalar(grep { $_->{status} == 429 } @arrivals), 0, "$db: no 429");
+	my ($used, $limit, $one) = @$caps > 1 ? ($seen->{min_in_60s_tokens}, 450_000, 42_000) : ($seen->{min_in_60s_requests}, 450, 1);
+	cmp_ok($used, '>=', 0.99 * $limit - $one, "$db: at least 99 % in any ten seconds, give or take one item");
+}
+
+# A large item passes in its turn, although there are always small ones that would fit, also while another model
+# is in use: seven stores give one item a round, six of them small ones from a backlog of 3,000.
+$node->safe_psql('sizes', <<'SQL');
+TRUNCATE job_items;
+INSERT INTO job_items (job_id, instance_id, payload)
+SELECT CASE WHEN s = 0 THEN 2 ELSE 1 END, 'store-' || s, jsonb_build_object('title', s || ' ' || n)
+  FROM generate_series(0, 6) s, generate_series(1, CASE WHEN s = 0 THEN 6 ELSE 500 END) n
+SQL
+wait_for($node, 'the large ones are finished', q{SELECT count(*) = 6 FROM job_items WHERE instance_id = 'store-0' AND status = 'DONE'},
+	db => 'sizes', seconds => 30);
+my $overtook = $node->safe_psql('sizes', q{SELECT count(*) FROM job_items WHERE instance_id <> 'store-0'
+  AND started_at < (SELECT max(started_at) FROM job_items WHERE instance_id = 'store-0')});
+note("$overtook small ones left before the sixth large one");
+cmp_ok($overtook, '<=', 300, 'small ones do not overtake large ones for ever');
+
+done_testing();
