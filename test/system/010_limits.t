@@ -12,7 +12,7 @@ my %ours = (requests_per_minute => 6 * 450, tokens_per_minute => 6 * 450_000, bu
 # What leaves evenly arrives a few milliseconds more or less evenly.
 my %bound = (rpm => 450, tpm => 450_000, burst_seconds => 1.05, period => 10);
 my @account = ('--period', 10, '--rpm', 500, '--tpm', 500_000);
-my $items = 1100;
+my $items = 700;
 
 my %run;
 for my $meter (qw(draining sliding fixed))

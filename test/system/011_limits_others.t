@@ -10,7 +10,7 @@ use Test::More;
 
 # As in 010_limits.t six times as fast as in life: 50 requests a second, of which the other takes 15 and we would 45.
 my %ours = (requests_per_minute => 6 * 450, tokens_per_minute => 6 * 450_000, burst_seconds => 1, model => 'gpt-4o-mini');
-my ($per_second, $lead, $seconds) = (50, 16, 20);
+my ($per_second, $lead, $seconds) = (50, 14, 20);
 
 my %run;
 for my $meter (qw(draining sliding fixed))
