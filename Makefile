@@ -48,11 +48,13 @@ bench-claim: setup
 	@test/bench/claim/run
 bench-memory: setup
 	@test/bench/memory/run
+bench-limit: setup
+	@test/bench/limit/run
 
 setup:
 	@test/setup
 
-.PHONY: demo test chaos fuzz bench-micro bench-claim setup test-asan bench-memory
+.PHONY: demo test chaos fuzz bench-micro bench-claim setup test-asan bench-memory bench-limit
 
 else
 
