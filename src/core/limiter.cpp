@@ -31,7 +31,8 @@ Rate TokenRate(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns)
 
 /* Until n more fit beside what is on its way out; exact when that leaves at once. */
 std::uint64_t WaitFor(const Meter& meter, std::uint64_t now_ns, const Rate& rate, std::uint64_t n) {
-  const std::uint64_t word = meter.unsent == 0 ? meter.full_at : Charge(meter.full_at, now_ns, rate, meter.unsent);
+  const std::uint64_t word =
+      meter.unsent == 0 ? meter.full_at : Charge(meter.full_at, now_ns, rate, meter.unsent);
   return TryTake(word, now_ns, rate, n).wait_ns;
 }
 
@@ -57,8 +58,8 @@ void EmptyUntil(Meter& meter, std::uint64_t now_ns, std::uint64_t until_ns, cons
 
 std::int64_t Room(const Meter& meter, std::uint64_t now_ns, const Rate& rate) {
   const std::uint64_t own = SaturatingSubtract(Available(meter.full_at, now_ns, rate), meter.unsent);
-  const std::int64_t of_server =
-      std::max<std::int64_t>(0, ServerRoom(meter.server, meter.used, now_ns) - static_cast<std::int64_t>(meter.unsent));
+  const std::int64_t of_server = std::max<std::int64_t>(
+      0, ServerRoom(meter.server, meter.used, now_ns) - static_cast<std::int64_t>(meter.unsent));
   return std::min(static_cast<std::int64_t>(own), of_server);
 }
 
@@ -90,13 +91,14 @@ Verdict Check(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns, 
     if (wait_ns > longest.wait_ns) longest = {wait_ns == kNever ? Gate::kNeverFits : gate, wait_ns};
   };
   const auto consider_server = [&](const Meter& meter, std::int64_t n) {
-    consider(Gate::kServer, ServerWait(meter.server, meter.used, now_ns, static_cast<std::int64_t>(meter.unsent) + n));
+    consider(Gate::kServer,
+             ServerWait(meter.server, meter.used, now_ns, static_cast<std::int64_t>(meter.unsent) + n));
   };
   consider(Gate::kHoldOff, SaturatingSubtract(bucket.hold_until_ns, now_ns));
   if (requests > 0) {
     if (limits.requests_per_minute > 0)
-      consider(Gate::kRequests, WaitFor(bucket.requests, now_ns, RequestRate(bucket, limits, now_ns),
-                                        Unsigned(requests)));
+      consider(Gate::kRequests,
+               WaitFor(bucket.requests, now_ns, RequestRate(bucket, limits, now_ns), Unsigned(requests)));
     consider_server(bucket.requests, requests);
   }
   if (tokens > 0) {

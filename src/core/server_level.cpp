@@ -93,8 +93,7 @@ double Others(const ServerLevel& server) {
 }
 
 bool FollowsWindow(const ServerLevel& server) {
-  return server.drain_per_ns <= 0 && PeriodNs(server) <= UsageWindow::kLongestNs &&
-         Others(server) > 0;
+  return server.drain_per_ns <= 0 && PeriodNs(server) <= UsageWindow::kLongestNs && Others(server) > 0;
 }
 
 /* Below 0: so much too much. */
@@ -106,8 +105,7 @@ double Left(const ServerLevel& server, const UsageWindow& used, std::uint64_t no
   if (!server.by_the_clock && now_ns > server.told_at_ns)
     others *= 1 + std::min(1.0, static_cast<double>(now_ns - server.told_at_ns) /
                                     static_cast<double>(PeriodNs(server)));
-  return limit * (1 - kWindowReserve) - others -
-         static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
+  return limit * (1 - kWindowReserve) - others - static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
 }
 
 }  // namespace

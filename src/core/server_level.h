@@ -55,8 +55,8 @@ ServerMark ChargeServer(ServerLevel& server, const UsageWindow& used, std::uint6
                         std::int64_t amount);
 
 /*
- * The answer to the request of that mark arrived.  Ignored is a bucket that is said to be empty although it let
- * the request through.  Nobody waits for a limit of an hour or a day.
+ * The answer to the request of that mark arrived.  Ignored is a bucket that is said to be empty although it
+ * let the request through.  Nobody waits for a limit of an hour or a day.
  */
 void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerReading& reading,
                      const ServerMark& mark);

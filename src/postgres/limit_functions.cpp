@@ -121,7 +121,8 @@ Datum product_optimizer_settle_tokens(PG_FUNCTION_ARGS) {
   return Entry([&]() -> Datum {
     const BucketRef ref = BucketArgument(fcinfo, 2);
     const std::uint64_t at_ns = ForgetTaken(ref.model, reserved);
-    /* Whoever gives back what this session did not take would raise the limit; an excess counts from anybody. */
+    /* Whoever gives back what this session did not take would raise the limit; an excess counts from anybody.
+     */
     if (at_ns != 0 || used > reserved) SettleSharedTokens(ref, at_ns, reserved, used);
     return Datum{0};
   });
@@ -174,8 +175,12 @@ Datum product_optimizer_rate_limits(PG_FUNCTION_ARGS) {
                           BoolGetDatum(IsFollowed(requests) || IsFollowed(tokens))};
         const bool no_requests = requests.limit == 0;
         const bool no_tokens = tokens.limit == 0;
-        bool nulls[] = {false, false, false, false, false, false, false, false, bucket.hold_until_ns <= now, false, false,
-                        no_requests, no_requests, no_tokens, no_tokens, told_at == 0, told_at == 0};
+        bool nulls[] = {false,        false,       false,
+                        false,        false,       false,
+                        false,        false,       bucket.hold_until_ns <= now,
+                        false,        false,       no_requests,
+                        no_requests,  no_tokens,   no_tokens,
+                        told_at == 0, told_at == 0};
         static_assert(lengthof(values) == lengthof(nulls));
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
       });

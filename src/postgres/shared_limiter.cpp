@@ -120,7 +120,8 @@ void NoteReservation(const BucketRef& ref, std::int64_t requests, std::int64_t t
   if (HasStoreLimit(ref)) note(MyDatabaseId, ref.instance_id);
 }
 
-/* Those who were held off together do not come back together; a wait that is a little longer is still enough. */
+/* Those who were held off together do not come back together; a wait that is a little longer is still enough.
+ */
 Verdict Scattered(Verdict verdict) {
   constexpr std::uint64_t kWidest = 1'000'000'000;
   if (verdict.gate == Gate::kHoldOff)
@@ -199,11 +200,12 @@ void CancelAllReservations() {
 
 SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
                             std::uint64_t* left_at_ns) {
-  return TakeFromBoth(ref, requests, tokens, [&](Bucket& bucket, const Limits& limits, std::uint64_t now,
-                                                 std::int64_t r, std::int64_t t) {
-    *left_at_ns = now;
-    return Acquire(bucket, limits, now, r, t);
-  });
+  return TakeFromBoth(
+      ref, requests, tokens,
+      [&](Bucket& bucket, const Limits& limits, std::uint64_t now, std::int64_t r, std::int64_t t) {
+        *left_at_ns = now;
+        return Acquire(bucket, limits, now, r, t);
+      });
 }
 
 void GiveBackShared(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t requests,
@@ -233,8 +235,7 @@ void LearnShared(const BucketRef& ref, const Departure& departure, const ServerR
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
   if (bucket == nullptr) return;
-  if (requests != nullptr)
-    LearnFromServer(bucket->requests.server, now, *requests, departure.requests);
+  if (requests != nullptr) LearnFromServer(bucket->requests.server, now, *requests, departure.requests);
   if (tokens != nullptr) LearnFromServer(bucket->tokens.server, now, *tokens, departure.tokens);
 }
 

@@ -35,8 +35,8 @@ struct SharedVerdict {
 };
 
 /*
- * Takes both or nothing, from all buckets or none, for something that leaves later: each reservation ends with
- * LeaveShared() or CancelShared() of the same amounts.  A bucket's first use starts it empty.
+ * Takes both or nothing, from all buckets or none, for something that leaves later: each reservation ends
+ * with LeaveShared() or CancelShared() of the same amounts.  A bucket's first use starts it empty.
  */
 SharedVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
 Departure LeaveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);

@@ -56,7 +56,8 @@ Bucket EmptyAt(const Limits& limits, std::uint64_t now) {
   return bucket;
 }
 
-/* Greedy, exact waits: no window of any length above its bound, nor below the rate by more than burst and item. */
+/* Greedy, exact waits: no window of any length above its bound, nor below the rate by more than burst and
+ * item. */
 void TakeGreedily(const Limits& limits, std::int64_t largest, bool requests_bind) {
   std::mt19937_64 random(11);
   Bucket bucket = EmptyAt(limits, kStart);
@@ -120,15 +121,23 @@ TEST(LimiterProperty, NoMixOfChangesOpensAWindowAboveTheBound) {
   };
   for (int i = 0; i < 2'000'000; i++) {
     const auto n = static_cast<std::int64_t>(1 + random() % 5);
-    const double cost = 60.0 / std::floor(static_cast<double>(limits.requests_per_minute) * EffectiveShare(bucket, now));
+    const double cost =
+        60.0 / std::floor(static_cast<double>(limits.requests_per_minute) * EffectiveShare(bucket, now));
     switch (random() % 16) {
-      case 0: case 1: case 2: case 3:
+      case 0:
+      case 1:
+      case 2:
+      case 3:
         if (Acquire(bucket, limits, now, n, 0).gate == Gate::kOpen) leave(n, cost);
         break;
-      case 4: case 5: case 6:
+      case 4:
+      case 5:
+      case 6:
         if (Reserve(bucket, limits, now, n, 0).gate == Gate::kOpen) reserved.push_back(n);
         break;
-      case 7: case 8: case 9:
+      case 7:
+      case 8:
+      case 9:
         if (reserved.empty()) break;
         if (random() % 4 == 0) {
           Cancel(bucket, reserved.front(), 0);
@@ -139,7 +148,8 @@ TEST(LimiterProperty, NoMixOfChangesOpensAWindowAboveTheBound) {
         reserved.pop_front();
         break;
       case 10:
-        if (random() % 50 == 0) HoldOff(bucket, limits, now, random() % kSecond, reserved.empty() && random() % 4 == 0);
+        if (random() % 50 == 0)
+          HoldOff(bucket, limits, now, random() % kSecond, reserved.empty() && random() % 4 == 0);
         break;
       case 11:
         /* A reservation is of the rate that held then, so none is on its way out. */
@@ -160,7 +170,8 @@ TEST(LimiterProperty, NoMixOfChangesOpensAWindowAboveTheBound) {
   EXPECT_GT(left, 500'000);
 }
 
-/* What was really used, booked when its request left, never exceeds the bound, in whatever order it is settled. */
+/* What was really used, booked when its request left, never exceeds the bound, in whatever order it is
+ * settled. */
 void SettleAtRandom(double kept, std::uint64_t latency, double* most, double* use) {
   std::mt19937_64 random(13);
   const Limits limits{0, 600'000, 6};
@@ -176,7 +187,8 @@ void SettleAtRandom(double kept, std::uint64_t latency, double* most, double* us
     const auto n = static_cast<std::int64_t>(500 + random() % 1'000);
     const Verdict verdict = Acquire(bucket, limits, now, 1, n);
     if (verdict.gate == Gate::kOpen) {
-      const auto used = static_cast<std::int64_t>(static_cast<double>(n) * kept * static_cast<double>(random() % 1000) / 500);
+      const auto used = static_cast<std::int64_t>(static_cast<double>(n) * kept *
+                                                  static_cast<double>(random() % 1000) / 500);
       in_flight.push_back({now, now + latency / 2 + random() % latency, n, std::min(used, n)});
       all.emplace_back(now, std::min(used, n));
     } else {
@@ -241,14 +253,18 @@ TEST(LimiterProperty, TwoThreadsShareOneBucketExactly) {
 }
 
 TEST(LimiterProperty, TheEdgesOfTheTypesOverflowNowhere) {
-  for (const std::int64_t per_minute : {std::int64_t{1}, std::int64_t{INT32_MAX}, std::int64_t{1'000'000'000'000}})
+  for (const std::int64_t per_minute :
+       {std::int64_t{1}, std::int64_t{INT32_MAX}, std::int64_t{1'000'000'000'000}})
     for (const double burst : {0.1, 6.0, 60.0})
-      for (const std::uint64_t now : {std::uint64_t{0}, std::uint64_t{1}, kStart, kNever / 2, kNever - 1, kNever}) {
+      for (const std::uint64_t now :
+           {std::uint64_t{0}, std::uint64_t{1}, kStart, kNever / 2, kNever - 1, kNever}) {
         const Limits limits{per_minute, per_minute, burst};
         Bucket bucket = EmptyAt(limits, now);
-        for (const std::int64_t n : {std::int64_t{0}, std::int64_t{1}, std::int64_t{INT32_MAX}, std::int64_t{INT64_MAX}}) {
+        for (const std::int64_t n :
+             {std::int64_t{0}, std::int64_t{1}, std::int64_t{INT32_MAX}, std::int64_t{INT64_MAX}}) {
           const Verdict verdict = Acquire(bucket, limits, now, n, n);
-          ASSERT_TRUE(n == 0 || verdict.gate != Gate::kOpen || now > kNever / 2) << per_minute << " " << now << " " << n;
+          ASSERT_TRUE(n == 0 || verdict.gate != Gate::kOpen || now > kNever / 2)
+              << per_minute << " " << now << " " << n;
           SettleTokens(bucket, limits, now, now, n, 0);
           SettleTokens(bucket, limits, now, 0, 0, n);
           GiveBack(bucket, limits, now, now, n, n);

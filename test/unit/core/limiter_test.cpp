@@ -183,7 +183,7 @@ TEST(Limiter, WhatFlowedOffLongAgoDoesNotComeBackAsABurst) {
   SettleTokens(bucket, limits, second, first, 60'000, 0);
   EXPECT_EQ(AvailableTokens(bucket, limits, second), 0);
   SettleTokens(bucket, limits, second, second, 60'000, 20'000); /* this one's is still there, in part */
-  EXPECT_EQ(AvailableTokens(bucket, limits, second), 0);        /* the slot of four seconds had seen it empty */
+  EXPECT_EQ(AvailableTokens(bucket, limits, second), 0); /* the slot of four seconds had seen it empty */
 }
 
 TEST(Limiter, NobodyGetsBackWhatIsNotInMemory) {

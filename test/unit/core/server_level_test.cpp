@@ -45,8 +45,7 @@ class Server {
 
  private:
   void Advance(std::uint64_t now) {
-    if (kind_ == kDraining)
-      used_ = std::max(0.0, used_ - kLimit / 60e9 * static_cast<double>(now - at_));
+    if (kind_ == kDraining) used_ = std::max(0.0, used_ - kLimit / 60e9 * static_cast<double>(now - at_));
     at_ = now;
     for (; kind_ == kSliding && !log_.empty() && log_.front() + kMinute <= now; log_.pop_front()) used_ -= 1;
     if (kind_ == kFixed && now / kMinute != minute_) used_ = 0;
@@ -102,7 +101,8 @@ Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::u
       }
     }
     for (; !answers.empty() && answers.front().due <= now; answers.pop_front())
-      LearnFromServer(bucket.requests.server, now, answers.front().reading, answers.front().departure.requests);
+      LearnFromServer(bucket.requests.server, now, answers.front().reading,
+                      answers.front().departure.requests);
   }
   seen.minutes = 15;
   seen.followed = IsFollowed(bucket.requests.server);
@@ -204,7 +204,8 @@ TEST(ServerLevel, WhatIsInFlightIsNotCountedTwice) {
 TEST(ServerLevel, NoWaitIsForEver) {
   ServerLevel server = Believed();
   EXPECT_LE(ServerWait(server, kNoUse, kStart, INT64_MAX / 2), kMinute);
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 2 * kMinute, INT64_MAX / 2), 0u); /* it is empty: only a try can tell */
+  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 2 * kMinute, INT64_MAX / 2),
+            0u); /* it is empty: only a try can tell */
   ChargeServer(server, kNoUse, kStart, INT64_MAX);
   EXPECT_LE(ServerWait(server, kNoUse, kStart, 1), kMinute);
 }
