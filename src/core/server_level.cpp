@@ -17,6 +17,8 @@ constexpr double kTolerance = 0.08;
 /* Of a window: how much of it we leave empty, and what of others' use may be our own miscounting. */
 constexpr double kWindowReserve = 0.01;
 constexpr double kNoticeable = 0.02;
+/* Of what others may have added since the last answer: more of it wastes, less of it is refused. */
+constexpr double kUnheard = 0.6;
 /* A bucket that takes longer to drain is no minute's limit; those of a day take a thousand times as long. */
 constexpr double kLongestMinuteMs = 90'000;
 /* No error of the headers may hold us longer; by then the server's minute is over. */
@@ -101,10 +103,11 @@ double Left(const ServerLevel& server, const UsageWindow& used, std::uint64_t no
   const double limit = static_cast<double>(server.limit);
   if (!FollowsWindow(server)) return limit * (1 - kReserve) - LevelAt(server, now_ns);
   double others = Others(server);
-  /* While no answer tells, they go on as they did; of the clock's windows the fullest is known. */
+  /* While no answer tells, they go on as they did, and what they sent a period ago leaves; of the clock's
+   * windows the fullest is known. */
   if (!server.by_the_clock && now_ns > server.told_at_ns)
-    others *= 1 + std::min(1.0, static_cast<double>(now_ns - server.told_at_ns) /
-                                    static_cast<double>(PeriodNs(server)));
+    others *= 1 + kUnheard * std::min(1.0, static_cast<double>(now_ns - server.told_at_ns) /
+                                               static_cast<double>(PeriodNs(server)));
   return limit * (1 - kWindowReserve) - others - static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
 }
 

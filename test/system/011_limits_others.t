@@ -42,11 +42,15 @@ for my $meter (sort keys %run)
 	my @counted = grep { $_->{m} > $from && $_->{m} <= $until } @all;
 	my @ours = grep { !$is_theirs->($_) } @counted;
 	my $refused = grep { $_->{status} == 429 } @ours;
-	my $left = $per_second * $seconds - grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
-	note(sprintf '%s: %d sent, %d refused, %d were left', $meter, scalar @ours, $refused, $left);
-	# Ours are some 700: one is more than a thousandth, and the least that can be told from none.
-	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : 1, "$meter: nothing is refused");
-	cmp_ok((@ours - $refused) / $left, '>=', 0.97, "$meter: at least 97 % of what the other left is used");
+	my $admitted = @ours - $refused;
+	my $theirs = grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
+	note(sprintf '%s: %d admitted and %d refused of ours, %d admitted of theirs', $meter, $admitted, $refused, $theirs);
+	# In a window the room that is left free is what others send in a third of a second here, and in two in life:
+	# a busy machine may be late by that.
+	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : 0.02 * @ours, "$meter: nothing or little is refused");
+	cmp_ok($admitted, '>=', 0.97 * ($per_second - 15) * $seconds, "$meter: at least 97 % of what the other leaves is used");
+	# Where the server counts by windows, the other asks at moments at which there is no room for it.
+	cmp_ok($admitted + $theirs, '>=', ($meter eq 'draining' ? 0.99 : 0.92) * $per_second * $seconds, "$meter: and so is the account as a whole");
 	is($node->safe_psql('postgres', 'SELECT server_requests_limit, server_followed FROM optimizer_rate_limits()'), '500|t',
 		"$meter: and it is seen that the server is followed");
 	$run{$meter}{other}->stop;

@@ -32,8 +32,8 @@ $mock->config(period => 10, meter => 'strict', slow_ms => 5000);
 $mock->reset;
 configure($node, requests_per_minute => 6 * 450, tokens_per_minute => 6 * 450_000, burst_seconds => 1);
 my %kind = (
-	slow => { model => 'gpt-4.1-mini', items => 480, mock => q{'slow'}, caps => [600] },
-	failing => { model => 'gpt-4.1-nano', items => 440, mock => q{CASE WHEN n % 5 = 0 THEN 'http_500*1' ELSE 'none' END}, caps => [600] },
+	slow => { model => 'gpt-4.1-mini', items => 560, mock => q{'slow'}, caps => [600] },
+	failing => { model => 'gpt-4.1-nano', items => 480, mock => q{CASE WHEN n % 5 = 0 THEN 'http_500*1' ELSE 'none' END}, caps => [600] },
 	sizes => { model => 'gpt-4o', items => 32, mock => q{'none'}, caps => [ 420, 42_000 ] });
 for my $db (sort keys %kind)
 {
