@@ -1,4 +1,4 @@
-# 012_many_claimers.t: eight sessions claim, insert, update and delete at once; every row is counted exactly once.
+# 015_many_claimers.t: eight sessions claim, insert, update and delete at once; every row is counted exactly once.
 use strict;
 use warnings FATAL => 'all';
 use ProductOptimizer;

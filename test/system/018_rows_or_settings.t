@@ -1,4 +1,4 @@
-# 012_rows_or_settings.t: the same refusal on row after row: is it the rows, or is it the settings?
+# 018_rows_or_settings.t: the same refusal on row after row: is it the rows, or is it the settings?
 use strict;
 use warnings FATAL => 'all';
 use MockOpenai;

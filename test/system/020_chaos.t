@@ -1,4 +1,4 @@
-# 010_chaos.t: a minute of everything at once (make chaos: ten); the rules of the table and of the limit hold.
+# 020_chaos.t: a minute of everything at once (make chaos: ten); the rules of the table and of the limit hold.
 #
 # CHAOS_SEED repeats the deeds of a run, CHAOS_SECONDS says for how long.
 use strict;

@@ -1,4 +1,4 @@
-# 013_every_road.t: whatever way a row becomes PENDING, it is found: at once when the queue can know, and by a look
+# 016_every_road.t: whatever way a row becomes PENDING, it is found: at once when the queue can know, and by a look
 # at the table when nobody told.
 use strict;
 use warnings FATAL => 'all';

@@ -1,4 +1,4 @@
-# 013_hard_times.t: what a server goes through; answers that were paid are kept, and healthy databases go on.
+# 019_hard_times.t: what a server goes through; answers that were paid are kept, and healthy databases go on.
 use strict;
 use warnings FATAL => 'all';
 use MockOpenai;

@@ -1,4 +1,4 @@
-# 011_late_answers.t: an answer finds the claim that it was given to, or nothing; and a worker that goes keeps nothing.
+# 017_late_answers.t: an answer finds the claim that it was given to, or nothing; and a worker that goes keeps nothing.
 use strict;
 use warnings FATAL => 'all';
 use MockOpenai;
