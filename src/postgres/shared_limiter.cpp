@@ -133,6 +133,19 @@ Verdict Scattered(Verdict verdict) {
 
 constexpr Verdict kTooManyBuckets{Gate::kRequests, 1'000'000'000};
 
+/* How long this database lets another one go first. */
+std::uint64_t Yield(const Bucket& bucket, const Limits& limits, std::uint64_t now) {
+  return YieldNs(bucket.turns, MyDatabaseId, now, TurnPatienceNs(limits.requests_per_minute));
+}
+
+void NoteTurn(Bucket& bucket, const Limits& limits, std::uint64_t now, const Verdict& verdict) {
+  if (verdict.gate == Gate::kOpen) {
+    NoteTaken(bucket.turns, MyDatabaseId);
+  } else if (verdict.gate != Gate::kNeverFits) {
+    NoteRefused(bucket.turns, MyDatabaseId, now, verdict.wait_ns, TurnPatienceNs(limits.requests_per_minute));
+  }
+}
+
 /* From both buckets or none; take() is asked of the model's first, and the store's then cannot refuse. */
 template <typename F>
 SharedVerdict TakeFromBoth(const BucketRef& ref, std::int64_t requests, std::int64_t tokens, F take) {
@@ -141,6 +154,8 @@ SharedVerdict TakeFromBoth(const BucketRef& ref, std::int64_t requests, std::int
   const std::uint64_t now = NowNs();
   const BucketPair pair = FindPair(ref, now);
   if (!pair.complete) return {kTooManyBuckets, pair.model != nullptr};
+  const std::uint64_t yield_ns = Yield(*pair.model, ref.limits, now);
+  if (yield_ns > 0) return {{Gate::kRequests, yield_ns}, false};
   if (pair.store != nullptr) {
     const Verdict of_store = Check(*pair.store, ref.store_limits, now, requests, tokens);
     if (of_store.gate != Gate::kOpen) return {of_store, true};
@@ -148,6 +163,7 @@ SharedVerdict TakeFromBoth(const BucketRef& ref, std::int64_t requests, std::int
   const Verdict of_model = take(*pair.model, ref.limits, now, requests, tokens);
   if (of_model.gate == Gate::kOpen && pair.store != nullptr)
     take(*pair.store, ref.store_limits, now, requests, tokens);
+  NoteTurn(*pair.model, ref.limits, now, of_model);
   return {Scattered(of_model), false};
 }
 
@@ -242,10 +258,14 @@ void LearnShared(const BucketRef& ref, const Departure& departure, const ServerR
 Room SharedRoom(const BucketRef& ref) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
-  const Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
+  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
   if (bucket == nullptr) return {0, 0, kTooManyBuckets};
+  const std::uint64_t yield_ns = Yield(*bucket, ref.limits, now);
+  if (yield_ns > 0) return {0, 0, {Gate::kRequests, yield_ns}};
+  const Verdict next = Check(*bucket, ref.limits, now, 1, 1);
+  if (next.gate != Gate::kOpen) NoteTurn(*bucket, ref.limits, now, next);
   return {AvailableRequests(*bucket, ref.limits, now), AvailableTokens(*bucket, ref.limits, now),
-          Scattered(Check(*bucket, ref.limits, now, 1, 1))};
+          Scattered(next)};
 }
 
 std::vector<BucketReport> ReportBuckets() {
