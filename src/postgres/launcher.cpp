@@ -170,6 +170,9 @@ void StartWorker(Launcher& launcher, Oid oid, Database& database, std::uint64_t 
     database.failures++;
     return;
   }
+  /* Not at the end of the start: a CREATE EXTENSION may commit behind the look and before the process is
+   * gone. */
+  database.to_look_at = false;
   launcher.starting = oid;
   launcher.starting_since_ns = now_ns;
   launcher.handle = handle;
@@ -192,7 +195,6 @@ bool FinishStart(Launcher& launcher, std::uint64_t now_ns) {
   const auto found = launcher.databases.find(launcher.starting);
   if (found != launcher.databases.end()) {
     Database& database = found->second;
-    database.to_look_at = false;
     if (outcome == StartOutcome::kRunning) {
       database.reported = false;
     } else if (outcome == StartOutcome::kNoExtension) {
