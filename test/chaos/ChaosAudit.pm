@@ -110,6 +110,7 @@ sub audit_chaos
 	my $audit = $mock->audit(rpm => $Chaos::limit{requests}, tpm => $Chaos::limit{tokens}, burst_seconds => $Chaos::burst_seconds + 0.5);
 	ok($audit->{ok}, 'every window of arrivals is within the limit') or diag(explain($audit));
 	cmp_ok($audit->{max_in_60s_requests}, '<=', $Chaos::account{requests}, "no minute held more than the account allows ($audit->{max_in_60s_requests})");
+	diag("$resent answers were paid again; $lost requests were in flight at the ends of workers; busiest minute $audit->{max_in_60s_requests} of $Chaos::account{requests}");
 	unlike(log_since($node), qr/PANIC|terminated by signal (?!9)/, 'nothing crashed by itself');
 	key_never_logged($node);
 	return;
