@@ -24,12 +24,13 @@ constexpr int kLongestInstanceBytes = 255 * 4;
 struct Walk {
   char behind[kLongestInstanceBytes + 1]; /* the store it came to last; "": it stands at the start */
   bool under_way;
-  bool completed;                 /* once at least, since the memory is there */
-  bool dirty;                     /* rows changed in a way that nobody told exactly */
-  std::uint64_t took_ns;          /* so far */
-  std::uint64_t ended_ns;         /* the last one … */
-  std::uint64_t lasted_ns;        /* … and how long it took */
-  std::uint64_t policies_read_ns; /* since when the policies are taken for known */
+  bool completed;                  /* once at least, since the memory is there */
+  bool dirty;                      /* rows changed in a way that nobody told exactly */
+  std::uint64_t took_ns;           /* so far */
+  std::uint64_t ended_ns;          /* the last one … */
+  std::uint64_t lasted_ns;         /* … and how long it took */
+  std::uint64_t policies_read_ns;  /* since when the policies are taken for known */
+  std::uint64_t waits_for_room_ns; /* the pool was full: it goes on not before; 0: it was not */
 };
 
 Size SharedQueuesSize();

@@ -49,6 +49,10 @@ constexpr std::uint64_t kShortNs = 5'000'000;
 /* How long a policy may be out of date that changed behind the triggers' back. */
 constexpr std::uint64_t kPoliciesNs = 30'000'000'000;
 
+/* A walk that found the pool full goes on when few are left in line, and looks for room so often at most. */
+constexpr std::uint32_t kFewLeft = 1000;
+constexpr std::uint64_t kFullNs = 100'000'000;
+
 std::uint64_t Rest(const Walk& walk) {
   return walk.lasted_ns * (kShare - 1);
 }
@@ -75,6 +79,16 @@ std::string BeginStep() {
   return behind;
 }
 
+/* Tells the queue of stores until it has no more room; how many those were. */
+std::size_t Tell(const std::vector<FirstRow>& found) {
+  for (std::size_t i = 0; i < found.size();) {
+    QueueScope scope;
+    for (const std::size_t end = std::min(i + kAtOnce, found.size()); i < end; i++)
+      if (!scope.queue().Found(found[i].store, found[i].key)) return i;
+  }
+  return found.size();
+}
+
 }  // namespace
 
 bool WalkOn(std::int64_t stores) {
@@ -93,12 +107,9 @@ bool WalkOn(std::int64_t stores) {
     }
     SPI_freetuptable(SPI_tuptable);
   });
-  for (std::size_t i = 0; i < found.size();) {
-    QueueScope scope;
-    for (const std::size_t end = std::min(i + kAtOnce, found.size()); i < end; i++)
-      scope.queue().Found(found[i].store, found[i].key);
-  }
-  const bool ended = static_cast<std::int64_t>(found.size()) < stores;
+  const std::size_t told = Tell(found);
+  const bool full = told < found.size();
+  const bool ended = !full && static_cast<std::int64_t>(found.size()) < stores;
   const std::uint64_t now_ns = NowNs();
   QueueScope scope;
   Walk& walk = scope.walk();
@@ -109,9 +120,10 @@ bool WalkOn(std::int64_t stores) {
     walk.completed = true;
     walk.lasted_ns = walk.took_ns;
     walk.ended_ns = now_ns;
-  } else {
-    strlcpy(walk.behind, found.back().store.c_str(), sizeof walk.behind);
+  } else if (told > 0) {
+    strlcpy(walk.behind, found[told - 1].store.c_str(), sizeof walk.behind);
   }
+  walk.waits_for_room_ns = full ? now_ns + kFullNs : 0;
   return ended;
 }
 
@@ -123,6 +135,8 @@ void RestartWalk() {
 std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
   QueueScope scope;
   const Walk& walk = scope.walk();
+  if (walk.waits_for_room_ns != 0)
+    return scope.queue().waiting() < kFewLeft ? walk.waits_for_room_ns : UINT64_MAX;
   if (walk.under_way || !walk.completed) return 0;
   const bool soon = walk.dirty || scope.queue().overflowed();
   return walk.ended_ns + std::max(Rest(walk), soon ? 0 : interval_ns);
@@ -131,6 +145,7 @@ std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
 bool MayWalkWhenIdle(std::uint64_t now_ns) {
   QueueScope scope;
   const Walk& walk = scope.walk();
+  if (walk.waits_for_room_ns != 0) return now_ns >= walk.waits_for_room_ns;
   return walk.under_way || !walk.completed || walk.lasted_ns < kShortNs ||
          now_ns >= walk.ended_ns + Rest(walk);
 }
