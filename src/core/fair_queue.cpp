@@ -39,15 +39,16 @@ void FairQueue::Start() {
   state_.policy_version = 1;
 }
 
-void FairQueue::Clear() {
-  for (SlotIndex* root : {&state_.ready_root, &state_.idle_root, &state_.parked_root}) {
-    while (*root != kNoSlot) {
+bool FairQueue::Forget(int most) {
+  for (const SlotIndex* root : {&state_.ready_root, &state_.idle_root, &state_.parked_root}) {
+    for (; *root != kNoSlot; most--) {
+      if (most == 0) return true;
       const SlotIndex index = *root;
       Dequeue(index);
       pool_.Remove(index);
     }
   }
-  Start();
+  return false;
 }
 
 void FairQueue::Queue(SlotIndex index, StoreState state) {
@@ -104,8 +105,13 @@ void FairQueue::Note(Store& store, const ItemKey& key) {
   if (key <= store.head) store.head = Before(key);
 }
 
+/* Beyond its guarantee a queue leaves the others theirs. */
+bool FairQueue::HasRoom() const {
+  return state_.ready + state_.idle + state_.parked < pool_.guaranteed() || pool_.free() > pool_.reserve();
+}
+
 SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
-  SlotIndex index = pool_.Add(id_, name);
+  SlotIndex index = HasRoom() ? pool_.Add(id_, name) : kNoSlot;
   while (index == kNoSlot && state_.idle_root != kNoSlot) {
     const SlotIndex forgotten = state_.idle_root;
     Dequeue(forgotten);
@@ -199,16 +205,15 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
     pool_[index].known = kUnknownRows;
   }
   Store& store = pool_[index];
-  Dequeue(index);
   const bool news = PostedSince(store, turn.epoch);
   MoveHead(store, turn, report);
   if (report.taken > 0)
     state_.now = std::max(
         state_.now, turn.turn + report.charge - report.cost / static_cast<double>(report.policy.weight));
   const double planned = static_cast<double>(turn.items) * turn.step;
-  if (!forgotten) store.turn += report.charge - planned;
+  const double next_turn = forgotten ? store.turn : store.turn + (report.charge - planned);
   /* Refused as the first in line, it stays the first: nobody of the same turn overtakes it. */
-  if (report.taken == 0) store.order = std::min(store.order, turn.order);
+  const std::uint64_t next_order = report.taken == 0 ? std::min(store.order, turn.order) : store.order;
   store.policy = report.policy;
   store.policy_version = report.policy_version;
   if (report.cost > 0)
@@ -222,10 +227,17 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
     store.known -= static_cast<std::uint32_t>(std::min<std::int64_t>(report.taken, store.known));
   }
 
+  const bool stays = report.park_until_ns == 0 && store.known > 0 && !(state_.overflowed && report.taken > 0);
+  /* As planned, which is how most claims end. */
+  if (stays && store.state == StoreState::kReady && next_turn == store.turn && next_order == store.order)
+    return;
+  Dequeue(index);
+  store.turn = next_turn;
+  store.order = next_order;
   if (report.park_until_ns != 0) {
     store.parked_until_ns = report.park_until_ns;
     Queue(index, StoreState::kParked);
-  } else if (store.known > 0 && !(state_.overflowed && report.taken > 0)) {
+  } else if (stays) {
     Queue(index, StoreState::kReady);
   } else if (store.known == 0 && store.turn > state_.now + kOneRound) {
     Queue(index, StoreState::kIdle);

@@ -91,7 +91,10 @@ class FairQueue {
   FairQueue(StorePool& pool, QueueState& state, std::uint8_t id) : pool_(pool), state_(state), id_(id) {}
 
   void Start();
-  void Clear();
+
+  /* Forgets up to so many stores and all that is known of them; false when none is left.  Epochs and virtual
+   * time go on, so that claims which are under way can still report. */
+  bool Forget(int most);
 
   /* Rows of a store came to wait, the first of them at this key.  False when there was no room. */
   bool Post(std::string_view name, const ItemKey& first, std::uint32_t rows);
@@ -125,6 +128,7 @@ class FairQueue {
   void Dequeue(SlotIndex index);
   void Wake(SlotIndex index, double not_before);
   void Note(Store& store, const ItemKey& key);
+  bool HasRoom() const;
   SlotIndex Create(std::string_view name, const ItemKey& first);
   void DropIdle();
   void BeginEpoch(std::uint64_t now_ns);

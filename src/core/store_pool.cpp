@@ -11,6 +11,8 @@ namespace {
 /* Buckets hold index + 1, so that zeroed memory is an empty table. */
 constexpr SlotIndex kEmptyBucket = 0;
 
+constexpr std::uint32_t kGuaranteedPart = 4;
+
 std::uint32_t BucketsFor(std::uint32_t capacity) {
   std::uint32_t buckets = 2;
   while (buckets < capacity) buckets *= 2;
@@ -28,12 +30,15 @@ std::size_t StorePool::BytesFor(std::uint32_t capacity) {
   return sizeof(StorePool) + BucketsFor(capacity) * sizeof(SlotIndex) + capacity * sizeof(Slot);
 }
 
-void StorePool::Start(std::uint32_t capacity) {
+void StorePool::Start(std::uint32_t capacity, std::uint32_t queues) {
   capacity_ = capacity;
   bucket_count_ = BucketsFor(capacity);
   ever_used_ = 0;
   used_ = 0;
   first_free_ = kNoSlot;
+  /* A quarter of the pool is guaranteed: most of it serves whoever has many stores. */
+  guaranteed_ = capacity / kGuaranteedPart / queues;
+  reserve_ = guaranteed_ * (queues - 1);
 }
 
 SlotIndex StorePool::Take() {

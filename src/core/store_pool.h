@@ -58,27 +58,28 @@ struct StorePolicy {
   }
 };
 
-/* What is known of one store. */
+/* What is known of one store.  What a StoreHeap reads lies in its first 64 bytes: one line of the cache. */
 struct Store {
-  std::uint64_t hash;
   double turn;         /* virtual time of its next item */
   std::uint64_t order; /* among equal turns the lower goes first */
   std::uint64_t parked_until_ns;
-  ItemKey head;                  /* rows up to this key are dealt with */
-  ItemKey posted[2];             /* the lowest key that was posted in each of the last two epochs … */
-  std::uint64_t posted_epoch[2]; /* … which these are; 0: none */
-  std::uint32_t known;           /* rows that wait at least; kUnknownRows: nobody counted */
-  StorePolicy policy;
-  std::uint32_t policy_version;  /* of the queue when the policy was read; 0: never */
-  float cost;                    /* what its items cost, a moving average */
   SlotIndex left, right, parent; /* in a StoreHeap */
   SlotIndex next;                /* with the same hash bucket */
+  std::uint64_t hash;
   SlotIndex more_name;
   std::uint16_t name_length;
   std::uint8_t queue;
   std::uint8_t rank; /* in a StoreHeap */
   StoreState state;
-  char name[39];
+  float cost; /* what its items cost, a moving average */
+
+  ItemKey head;                  /* rows up to this key are dealt with */
+  ItemKey posted[2];             /* the lowest key that was posted in each of the last two epochs … */
+  std::uint64_t posted_epoch[2]; /* … which these are; 0: none */
+  std::uint32_t known;           /* rows that wait at least; kUnknownRows: nobody counted */
+  StorePolicy policy;
+  std::uint32_t policy_version; /* of the queue when the policy was read; 0: never */
+  char name[36];
 };
 
 class StorePool {
@@ -86,8 +87,8 @@ class StorePool {
   /* The memory that a pool of so many slots takes, this object included. */
   static std::size_t BytesFor(std::uint32_t capacity);
 
-  /* To be called on zeroed memory of BytesFor(capacity) bytes. */
-  void Start(std::uint32_t capacity);
+  /* To be called on zeroed memory of BytesFor(capacity) bytes.  Each of so many queues is guaranteed room. */
+  void Start(std::uint32_t capacity, std::uint32_t queues = 1);
 
   SlotIndex Find(std::uint8_t queue, std::string_view name) const;
 
@@ -104,6 +105,12 @@ class StorePool {
   /* Slots in use, those that hold the rest of a long name included. */
   std::uint32_t used() const { return used_; }
   std::uint32_t ever_used() const { return ever_used_; }
+  std::uint32_t free() const { return capacity_ - used_; }
+
+  /* Stores that a queue may have whatever the others have … */
+  std::uint32_t guaranteed() const { return guaranteed_; }
+  /* … and the free slots that a queue with more than those leaves to the others. */
+  std::uint32_t reserve() const { return reserve_; }
 
  private:
   struct NameRest {
@@ -131,7 +138,9 @@ class StorePool {
   std::uint32_t ever_used_;    /* slots from here on were never touched */
   std::uint32_t used_;
   SlotIndex first_free_;
-  std::uint32_t unused_[3];
+  std::uint32_t guaranteed_;
+  std::uint32_t reserve_;
+  std::uint32_t unused_[9]; /* up to the next line of the cache */
 };
 
 }  // namespace product_optimizer

@@ -20,6 +20,9 @@ static_assert(std::is_trivially_copyable_v<DatabaseQueue> && std::is_trivially_c
 constexpr std::uint32_t kSharedStores = 131'072;
 constexpr std::uint32_t kPrivateStores = 4096;
 
+/* Under one hold of the lock. */
+constexpr int kForgottenAtOnce = 256;
+
 struct SharedQueues {
   LWLock* lock;
   DatabaseQueue queues[FLEXIBLE_ARRAY_MEMBER]; /* one per worker slot; the pool lies behind them */
@@ -28,7 +31,8 @@ struct SharedQueues {
 SharedQueues* shared = nullptr;
 
 Size PoolOffset() {
-  return MAXALIGN(offsetof(SharedQueues, queues) + static_cast<Size>(MaxDatabases()) * sizeof(DatabaseQueue));
+  return CACHELINEALIGN(offsetof(SharedQueues, queues) +
+                        static_cast<Size>(MaxDatabases()) * sizeof(DatabaseQueue));
 }
 
 StorePool& SharedPool() {
@@ -71,14 +75,16 @@ void StartSharedQueues(LWLock* lock) {
   /* The pool is fresh shared memory, which is zeroed: it is not touched before stores wait. */
   memset(static_cast<void*>(shared), 0, PoolOffset());
   shared->lock = lock;
-  SharedPool().Start(kSharedStores);
+  SharedPool().Start(kSharedStores, static_cast<std::uint32_t>(MaxDatabases()));
   for (int i = 0; i < MaxDatabases(); i++) QueueOfSlot(i).Start();
 }
 
 void ClearSharedQueue(int slot_index) {
-  LockScope scope(shared->lock);
-  QueueOfSlot(slot_index).Clear();
-  shared->queues[slot_index].walk = Walk{};
+  for (bool more = true; more;) {
+    LockScope scope(shared->lock);
+    more = QueueOfSlot(slot_index).Forget(kForgottenAtOnce);
+    shared->queues[slot_index].walk = Walk{};
+  }
 }
 
 struct QueueScope::Place {

@@ -36,7 +36,8 @@ struct Walk {
 Size SharedQueuesSize();
 void StartSharedQueues(LWLock* lock);
 
-/* The slot belongs to another database from now on. */
+/* What it holds is no longer so: its table was emptied, or the slot belongs to another database from now on.
+ * The walk begins anew. */
 void ClearSharedQueue(int slot_index);
 
 /*

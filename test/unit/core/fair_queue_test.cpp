@@ -158,13 +158,51 @@ TEST(FairQueue, MoreStoresThanThePoolHoldsAllGetTheirTurn) {
   for (const auto& [name, items] : all) EXPECT_GE(items, 10) << name;
 }
 
-TEST(FairQueue, ClearGivesEverySlotBack) {
+TEST(FairQueue, ForgetGivesEverySlotBack) {
   Shop shop;
   for (int i = 0; i < 50; i++) shop.Insert(Name(i), 2);
   shop.ClaimNow(60);
-  shop.queue.Clear();
+  EXPECT_TRUE(shop.queue.Forget(20));
+  while (shop.queue.Forget(20)) {
+  }
   EXPECT_EQ(shop.pool()->used(), 0u);
   EXPECT_EQ(shop.queue.waiting(), 0u);
+}
+
+/* TRUNCATE … RESTART IDENTITY while a claim waits for the table: the ids begin anew below its head. */
+TEST(FairQueue, AClaimThatWasUnderWayWhenAllWasForgottenHidesNoNewRow) {
+  Shop shop;
+  shop.Insert("a", 20);
+  shop.ClaimNow(10);
+  const std::vector<Turn> turns = shop.queue.Plan({1, 5, 5, false, nullptr});
+  ASSERT_EQ(turns.size(), 1u);
+  shop.queue.Forget(100);
+  shop.queue.Post("a", {1, 0}, 1);
+  TurnReport nothing;
+  nothing.policy_version = turns[0].policy_version;
+  nothing.exhausted = true;
+  shop.queue.Report(turns[0], nothing);
+  const std::vector<Turn> next = shop.queue.Plan({1, 5, 5, false, nullptr});
+  ASSERT_EQ(next.size(), 1u);
+  EXPECT_TRUE(next[0].head < (ItemKey{1, 0}));
+}
+
+TEST(FairQueue, AQueueOfManyStoresLeavesTheOthersTheirRoom) {
+  std::vector<std::uint64_t> memory(StorePool::BytesFor(160) / sizeof(std::uint64_t) + 1);
+  StorePool& pool = *reinterpret_cast<StorePool*>(memory.data());
+  pool.Start(160, 4); /* each is sure of 10 */
+  QueueState states[4];
+  std::vector<FairQueue> queues;
+  for (std::uint8_t i = 0; i < 4; i++) queues.emplace_back(pool, states[i], i);
+  for (FairQueue& queue : queues) queue.Start();
+  int first = 0;
+  while (queues[0].Post(Name(first), {1, 0}, 1)) first++;
+  EXPECT_EQ(first, 130);
+  for (int i = 1; i < 4; i++) {
+    int more = 0;
+    while (queues[i].Post(Name(more), {1, 0}, 1)) more++;
+    EXPECT_EQ(more, 10) << i;
+  }
 }
 
 }  // namespace
