@@ -75,6 +75,9 @@ class Claim {
   /* Locks what the queue has to give; how many rows are locked. */
   std::int64_t Lock(bool with_payload);
 
+  /* There may be more stores to ask. */
+  bool gave_up() const { return empty_ >= kMostEmpty; }
+
   ClaimResult Take(const Chooser& chooser);
 
  private:
@@ -92,6 +95,7 @@ class Claim {
   std::unordered_map<std::string, std::int64_t> given_;
   std::unordered_map<std::string, ItemKey> heads_;
   std::int64_t locked_ = 0;
+  std::int64_t empty_ = 0;
   std::deque<Service> services_;
   bool accounted_ = false; /* services_ say what came of the parts */
   bool reported_ = false;
@@ -161,8 +165,7 @@ void Claim::RememberGiven(const std::vector<Part*>& planned) {
 }
 
 std::int64_t Claim::Lock(bool with_payload) {
-  std::int64_t empty = 0;
-  while (locked_ < request_.max_items && empty < kMostEmpty) {
+  while (locked_ < request_.max_items && empty_ < kMostEmpty) {
     const std::vector<Part*> planned = Plan(request_.max_items - locked_);
     if (planned.empty()) break;
     LimitRunning(planned);
@@ -176,7 +179,7 @@ std::int64_t Claim::Lock(bool with_payload) {
     if (!asked.empty()) LockRows(asked, with_payload);
     for (const Part* part : planned) {
       locked_ += static_cast<std::int64_t>(part->rows.size());
-      if (part->rows.empty()) empty++;
+      if (part->rows.empty()) empty_++;
       if (!part->rows.empty()) NoteLocked(part->turn.name, KeyOf(part->rows.front()));
     }
     if (locked_ < request_.max_items) RememberGiven(planned);
@@ -319,6 +322,8 @@ ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
     const std::int64_t locked = claim.Lock(static_cast<bool>(chooser));
     ClaimResult result = claim.Take(chooser);
     if (locked > 0) return result;
+    /* A worker comes again at once; to others nothing claimed means that nothing waits. */
+    if (claim.gave_up() && !request.strict) continue;
     /* Found, but not to be had: others have these rows locked. */
     result.met_locked = found;
     if (found || !MayWalkWhenIdle(NowNs())) return result;

@@ -29,6 +29,7 @@ struct Notes {
   bool any = false;
   std::unordered_map<std::string, Note> stores;
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
+  int emptied_at = 0; /* the nesting level of the transaction that truncated the table; 0: none did */
   bool changed = false;
   bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
   bool ended = false;             /* items of some store */
@@ -74,7 +75,9 @@ void PostLocked() {
   });
 }
 
-void PostCommitted() {
+void PostCommitted(const WorkerSlot* slot) {
+  /* The table is still locked: what others insert comes behind this. */
+  if (notes.emptied_at > 0) ClearSharedQueue(static_cast<int>(slot - Shared()->slots));
   ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
     if (note.rows > 0) queue.Post(store, note.arrived, note.rows);
     if (note.has_left) queue.Post(store, note.left, kUnknownRows);
@@ -94,8 +97,8 @@ extern "C" {
 static void AtTransactionEnd(XactEvent event, void*) {
   if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE) return;
   if (!notes.any) return;
-  if (FindSlot(MyDatabaseId) != nullptr) {
-    if (event == XACT_EVENT_COMMIT) PostCommitted();
+  if (const WorkerSlot* const slot = FindSlot(MyDatabaseId); slot != nullptr) {
+    if (event == XACT_EVENT_COMMIT) PostCommitted(slot);
     if (event == XACT_EVENT_ABORT) PostLocked();
   }
   /* The worker looks at the queue before it sleeps, whatever it did itself. */
@@ -107,9 +110,16 @@ static void AtTransactionEnd(XactEvent event, void*) {
   notes = Notes{};
 }
 
-/* The rows that a subtransaction had locked are free again at once. */
 static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-  if (event == SUBXACT_EVENT_ABORT_SUB && notes.any && FindSlot(MyDatabaseId) != nullptr) PostLocked();
+  if (!notes.any || (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)) return;
+  const bool truncated = notes.emptied_at == GetCurrentTransactionNestLevel();
+  if (event == SUBXACT_EVENT_COMMIT_SUB) {
+    if (truncated) notes.emptied_at--;
+    return;
+  }
+  if (truncated) notes.emptied_at = 0;
+  /* The rows that it had locked are free again at once. */
+  if (FindSlot(MyDatabaseId) != nullptr) PostLocked();
 }
 
 }  // extern "C"
@@ -166,6 +176,12 @@ void NoteChange() {
   NotesOfTransaction().changed = true;
   notes.walked_for_change = false;
   notes.news |= kNewsWork | kNewsDue;
+}
+
+void NoteEmptied() {
+  Notes& all = NotesOfTransaction();
+  const int level = GetCurrentTransactionNestLevel();
+  all.emptied_at = all.emptied_at == 0 ? level : std::min(all.emptied_at, level);
 }
 
 void NoteNews(std::uint32_t news) {
@@ -283,6 +299,8 @@ Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
     const bool policy = strcmp(RelationGetRelationName(trigger->tg_relation), "job_items") != 0;
     if (policy) {
       NoteNews(kNewsControl);
+    } else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+      NoteEmptied();
     } else if (!in_own_statement) {
       NoteChange();
     }

@@ -31,6 +31,9 @@ void NoteEnded(const std::string& store);
 /* Rows changed, and nobody knows which. */
 void NoteChange();
 
+/* The table was truncated: what the queue knows of its stores goes with it. */
+void NoteEmptied();
+
 /* The worker is woken at the commit for such News (see shared_state.h); for control the launcher is told as
  * well. */
 void NoteNews(std::uint32_t news);

@@ -24,7 +24,7 @@ CREATE TRIGGER schedule_item BEFORE INSERT OR UPDATE OF status, run_after ON job
 CREATE TRIGGER note_arrivals AFTER INSERT ON job_items
   REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION note_arrivals();
 
-CREATE TRIGGER wake_worker AFTER UPDATE OF status, run_after, instance_id, priority ON job_items
+CREATE TRIGGER wake_worker AFTER UPDATE OF status, run_after, instance_id, priority OR TRUNCATE ON job_items
   FOR EACH STATEMENT EXECUTE FUNCTION wake_worker();
 
 CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON stores
