@@ -135,7 +135,7 @@ bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFa
     if (settlement->decision.action == Action::kRetry) {
       const std::uint64_t due =
           NowNs() + static_cast<std::uint64_t>(settlement->decision.delay_ms) * kNsPerMs;
-      worker.due_at_ns = std::min(worker.due_at_ns, due);
+      worker.due.Expect(due);
     }
     settlement->written = true;
   }

@@ -14,7 +14,6 @@ namespace product_optimizer {
 
 namespace {
 
-constexpr std::int64_t kPromotedAtOnce = 1000;
 constexpr std::uint64_t kRetryClaimNs = 1'000'000'000;
 /* When all that waits is locked by others: the first pause, which doubles up to poll_interval. */
 constexpr std::uint64_t kLockedPauseNs = 20'000'000;
@@ -50,15 +49,6 @@ std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
     worker.claim_at_ns = SaturatingAdd(now_ns, wait_ns);
   }
   return std::min({room, permits, worker.single_claims > 0 ? std::int64_t{1} : permits});
-}
-
-/* SCHEDULED items whose time has come get into line. */
-void PromoteDue(Worker& worker, std::uint64_t now_ns) {
-  const std::int64_t promoted = PromoteDueItems(kPromotedAtOnce);
-  const std::optional<std::int64_t> next_ms = promoted == kPromotedAtOnce ? 0 : NextDueMs();
-  worker.due_at_ns = next_ms ? now_ns + static_cast<std::uint64_t>(*next_ms) * kNsPerMs : kNever;
-  /* Due, but somebody has it locked. */
-  if (promoted == 0 && next_ms == 0) worker.due_at_ns = now_ns + kRetryClaimNs;
 }
 
 /* Says once what went wrong, and waits a second. */
@@ -119,14 +109,15 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
  * trigger that raises on a due item does not keep the others from being claimed.
  */
 void PromoteWhenDue(Worker& worker, std::uint64_t now_ns) {
-  if (now_ns < worker.due_at_ns) return;
+  if (now_ns < worker.due.AtNs()) return;
   TransactionFailure failure;
-  const WorkResult done = RunTransaction(&failure, [&] { PromoteDue(worker, now_ns); });
+  const WorkResult done = RunTransaction(&failure, [&] { worker.due.Promote(now_ns); });
   if (done == WorkResult::kCommitted) {
+    worker.due.Committed(now_ns);
     worker.last_due_failure.clear();
     return;
   }
-  worker.due_at_ns = now_ns + kRetryClaimNs;
+  worker.due.Failed(now_ns);
   if (done != WorkResult::kFailed || failure.message == worker.last_due_failure) return;
   worker.last_due_failure = failure.message;
   WarnLine("cannot put due items in line: " + OneLine(failure.message, 400),

@@ -16,21 +16,25 @@ namespace {
 
 /* Where rows are found by id, their status is compared in a way that no partial index serves. */
 
+/* Both bounds are constants, so that the index ends the scan: behind them may lie millions. */
 Statement promote = {
     "UPDATE job_items i SET status = 'PENDING'"
     " WHERE i.id = ANY (ARRAY(SELECT d.id FROM job_items d"
-    "                          WHERE d.status = 'SCHEDULED' AND d.run_after <= clock_timestamp()"
+    "                          WHERE d.status = 'SCHEDULED' AND d.run_after >= $2"
+    "                            AND d.run_after <= $3"
     "                          ORDER BY d.run_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))"
     "   AND i.status || '' = 'SCHEDULED'"
     " RETURNING i.instance_id, i.id, i.priority, true",
-    1,
-    {INT8OID}};
+    3,
+    {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
 Statement next_due = {
-    "SELECT CASE WHEN i.run_after <= clock_timestamp() THEN 0 ELSE"
+    "SELECT i.run_after, CASE WHEN i.run_after <= clock_timestamp() THEN 0 ELSE"
     "       ceil(least(extract(epoch FROM i.run_after - clock_timestamp()), 86400) * 1000)::bigint END"
-    "  FROM job_items i WHERE i.status = 'SCHEDULED' AND i.run_after < 'infinity' ORDER BY i.run_after LIMIT "
-    "1"};
+    "  FROM job_items i WHERE i.status = 'SCHEDULED' AND i.run_after >= $1 AND i.run_after < 'infinity'"
+    " ORDER BY i.run_after LIMIT 1",
+    1,
+    {TIMESTAMPTZOID}};
 
 Statement rescue = {
     "UPDATE job_items i"
@@ -62,7 +66,8 @@ Statement release_all = {
     {TEXTOID, INT8ARRAYOID}};
 
 Statement lock_running = {
-    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING' FOR NO KEY UPDATE SKIP "
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING' FOR NO KEY UPDATE "
+    "SKIP "
     "LOCKED",
     1,
     {INT8ARRAYOID}};
@@ -174,22 +179,28 @@ bool HasCopiedWork() {
 
 }  // namespace
 
-std::int64_t PromoteDueItems(std::int64_t limit) {
+std::int64_t PromoteDueItems(std::int64_t limit, std::int64_t from) {
   std::string store;
   return Call([&] {
     Arguments arguments;
     arguments.Set(0, Int64GetDatum(limit));
+    arguments.Set(1, TimestampTzGetDatum(from));
+    arguments.Set(2, TimestampTzGetDatum(GetCurrentTimestamp()));
     return PutInLine(promote, arguments, store);
   });
 }
 
-std::optional<std::int64_t> NextDueMs() {
-  std::int64_t due = -1;
-  Call([&] {
-    if (Execute(next_due, Arguments{}) > 0) due = Int64Column(0, 1);
+std::optional<NextDue> FindNextDue(std::int64_t from) {
+  NextDue next{};
+  const bool found = Call([&] {
+    Arguments arguments;
+    arguments.Set(0, TimestampTzGetDatum(from));
+    if (Execute(next_due, arguments) == 0) return false;
+    next = {Int64Column(0, 1), Int64Column(0, 2)};
+    return true;
   });
-  if (due < 0) return std::nullopt;
-  return due;
+  if (!found) return std::nullopt;
+  return next;
 }
 
 std::int64_t RescueOrphans(const std::string& claimed_by) {

@@ -15,11 +15,19 @@
 
 namespace product_optimizer {
 
-/* SCHEDULED → PENDING for up to limit items whose run_after has come; how many those were. */
-std::int64_t PromoteDueItems(std::int64_t limit);
+/*
+ * SCHEDULED → PENDING for up to limit items whose run_after, not before from (a TimestampTz; INT64_MIN: any),
+ * has come; how many those were.
+ */
+std::int64_t PromoteDueItems(std::int64_t limit, std::int64_t from);
 
-/* Milliseconds until the next SCHEDULED item is due (0: now); nothing when there is none. */
-std::optional<std::int64_t> NextDueMs();
+struct NextDue {
+  std::int64_t at; /* its run_after, a TimestampTz */
+  std::int64_t in_ms;
+};
+
+/* The first SCHEDULED item of those, due (in 0 ms) or not; nothing when there is none. */
+std::optional<NextDue> FindNextDue(std::int64_t from);
 
 /*
  * RUNNING items that nobody works on any more go back to PENDING, or to FAILED when their attempts are

@@ -137,7 +137,7 @@ Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
   worker.last_failure.clear();
   TakeHome(worker, std::move(home));
   worker.maybe_work = true;
-  worker.due_at_ns = 0;
+  worker.due.LookAtAll();
   worker.counted.orphans_rescued += rescued;
   if (rescued > 0)
     LogLine("put back " + std::to_string(rescued) + (rescued == 1 ? " item" : " items") +
@@ -147,13 +147,13 @@ Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
 
 /* Something was inserted, changed or is only now worth a look. */
 void NoticeWork(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
-  if ((news & kNewsDue) != 0) worker.due_at_ns = 0;
+  if ((news & kNewsDue) != 0) worker.due.LookAtAll();
   /* What held the others back need not hold the newcomer: another model, another store. */
   if (news != 0) worker.claim_at_ns = 0;
   if (now_ns < worker.poll_at_ns) return;
   worker.poll_at_ns = now_ns + static_cast<std::uint64_t>(worker.settings.poll_interval_ms) * kNsPerMs;
   worker.maybe_work = true;
-  worker.due_at_ns = 0;
+  worker.due.LookAtAll();
 }
 
 /* Until when nothing needs doing, as far as this process can know. */
@@ -163,7 +163,7 @@ std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint
                  worker.log.FlushAtNs(), report.NextAtNs(worker), CanaryAtNs(worker)});
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
-  at = std::min(at, worker.due_at_ns);
+  at = std::min(at, worker.due.AtNs());
   const std::size_t busy = worker.in_flight.size() + worker.to_settle.size();
   if (worker.paused || static_cast<std::int64_t>(busy) >= worker.settings.max_in_flight ||
       worker.to_settle.size() > kMostUnwritten)

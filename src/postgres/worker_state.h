@@ -19,6 +19,7 @@
 #include "http/client.h"
 #include "openai/token_estimate.h"
 #include "postgres/api_key.h"
+#include "postgres/due_items.h"
 #include "postgres/settings.h"
 #include "postgres/settle.h"
 #include "postgres/shared_limiter.h"
@@ -141,12 +142,13 @@ struct Worker {
   Canary canary;
   bool key_works = false; /* something was answered with this key */
 
+  DueItems due;
+
   bool maybe_work = true;                           /* the queue may not know of everything that waits */
   int locked_claims = 0;                            /* in a row that met nothing but rows locked by others */
   std::string throttle;                             /* what the limiter said last; empty: open */
   std::map<std::string, FirstInLine> first_in_line; /* by model; only while several are in use */
   std::uint64_t claim_at_ns = 0;                    /* not before, after the limiter said no */
-  std::uint64_t due_at_ns = 0; /* when the next SCHEDULED item is due; kNever: there is none */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
   std::uint64_t walk_at_ns = 0;   /* not before, after a walk that failed */
