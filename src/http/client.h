@@ -40,7 +40,7 @@ struct HttpCompletion {
   std::string body;
   std::string error_code; /* empty for a whole reply, else a word: "timeout", "connect_failed", "dns_failed",
                              "tls_failed", "connection_lost", "response_too_large", "plain_http_refused",
-                             "bad_url", "http_failed" */
+                             "address_refused", "bad_url", "http_failed" */
   std::string error;      /* one plain sentence; never holds a header or the body */
   bool sent = false;      /* false only when it is certain that not one byte of the request left */
   double seconds = 0;     /* from Start() to the end */

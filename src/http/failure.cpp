@@ -40,6 +40,10 @@ Failure Describe(CURLcode code, const FailureContext& context) {
 
     case CURLE_COULDNT_CONNECT:
     case CURLE_INTERFACE_FAILED:
+      if (context.address_refused && !context.socket_opened)
+        return {"address_refused",
+                "The host name leads to an address that is not connected to: this machine itself, or a "
+                "link-local, metadata or multicast address."};
       if (context.socket_error != 0)
         return {"connect_failed",
                 "No socket could be opened: " + std::generic_category().message(context.socket_error) + "."};

@@ -20,6 +20,8 @@ struct FailureContext {
   bool reading_headers = false;        /* the reply began, its header block did not end */
   bool out_of_memory = false;          /* in one of our callbacks */
   bool timed_out = false;              /* our deadline for the whole request */
+  bool address_refused = false;        /* the name led to an address that it must not lead to */
+  bool socket_opened = false;          /* to an address that it may lead to */
   int socket_error = 0;                /* errno of socket(), when that failed */
   Overflow overflow = Overflow::kNone; /* what grew too large */
   std::int64_t connect_timeout_ms = 0;

@@ -55,8 +55,7 @@ extern "C" int OnRequest(void* user, char*, char*, int, int) {
 }
 
 extern "C" curl_socket_t OnOpenSocket(void* user, curlsocktype, curl_sockaddr* address) {
-  auto* transfer = static_cast<Transfer*>(user);
-  return transfer->OpenSocket(address->family, address->socktype, address->protocol);
+  return static_cast<Transfer*>(user)->OpenSocket(*address);
 }
 
 /* Given the set and not the transfer: a connection outlives the transfer that opened it. */
@@ -154,6 +153,7 @@ void Transfer::Begin(std::uint64_t id, HttpRequest request, const UrlCheck& url,
   deadline_ns_ = started_ns_ + context_.timeout_ms * kNsPerMs;
   max_response_bytes_ = request.max_response_bytes;
   origin_ = url.origin;
+  host_ = url.host;
   request_body_ = std::move(request.body);
 
   SetProtocol(easy_, url.plain_http);
@@ -227,8 +227,14 @@ bool Transfer::MaySend() {
   return true;
 }
 
-int Transfer::OpenSocket(int family, int type, int protocol) noexcept {
-  const int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+/* Refused here, where the address is the one that will be connected to, and not by looking the name up
+ * before: it could be answered otherwise the second time. */
+int Transfer::OpenSocket(const curl_sockaddr& address) noexcept {
+  if (!MayConnect(host_, ClassifyAddress(&address.addr, address.addrlen))) {
+    context_.address_refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  const int fd = socket(address.family, address.socktype | SOCK_CLOEXEC, address.protocol);
   if (fd < 0) {
     context_.socket_error = errno;
     return CURL_SOCKET_BAD;
@@ -240,6 +246,7 @@ int Transfer::OpenSocket(int family, int type, int protocol) noexcept {
     close(fd);
     return CURL_SOCKET_BAD;
   }
+  context_.socket_opened = true;
   return fd;
 }
 

@@ -54,7 +54,7 @@ class Transfer {
   bool TakeHeader(const char* data, std::size_t size);
   bool TakeBody(const char* data, std::size_t size);
   bool MaySend(); /* true once */
-  int OpenSocket(int family, int type, int protocol) noexcept;
+  int OpenSocket(const curl_sockaddr& address) noexcept;
   FailureContext* context() { return &context_; }
 
   std::size_t slot = 0; /* for the owner: where it keeps this transfer */
@@ -72,6 +72,7 @@ class Transfer {
   std::uint64_t id_ = 0;
   std::string request_body_; /* libcurl reads it in place until the end */
   std::string origin_;
+  HostKind host_ = HostKind::kName;
   std::size_t max_response_bytes_ = 0;
   std::int64_t started_ns_ = 0;
   std::int64_t deadline_ns_ = 0;

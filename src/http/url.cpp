@@ -6,10 +6,6 @@
 
 #include <curl/curl.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <strings.h>
-
 #include <memory>
 #include <new>
 
@@ -40,16 +36,6 @@ std::string Part(CURLU* url, CURLUPart part, unsigned flags) {
 
 }  // namespace
 
-bool IsLoopbackHost(const std::string& host) {
-  if (strcasecmp(host.c_str(), "localhost") == 0) return true;
-  in_addr four{};
-  if (inet_pton(AF_INET, host.c_str(), &four) == 1) return (ntohl(four.s_addr) >> 24) == 127;
-  if (host.size() < 2 || host.front() != '[' || host.back() != ']') return false;
-  in6_addr six{};
-  if (inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &six) != 1) return false;
-  return IN6_IS_ADDR_LOOPBACK(&six);
-}
-
 UrlCheck CheckUrl(const std::string& url, bool allow_plain_http) {
   /* The parser takes a C string: a NUL would hide the rest of the URL from the judgement. */
   if (url.find('\0') != std::string::npos) return Refuse("bad_url", "The URL holds a NUL character.");
@@ -68,7 +54,8 @@ UrlCheck CheckUrl(const std::string& url, bool allow_plain_http) {
   check.plain_http = scheme == "http";
   if ((!check.plain_http && scheme != "https") || host.empty())
     return Refuse("bad_url", "The URL is not a valid http or https URL.");
-  if (check.plain_http && !allow_plain_http && !IsLoopbackHost(host))
+  check.host = ClassifyHost(host);
+  if (check.plain_http && !allow_plain_http && check.host != HostKind::kLoopback)
     return Refuse("plain_http_refused", "Plain http is allowed to this machine only: use https.");
   check.origin = scheme + "://" + host + ":" + Part(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
   return check;

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "http/address.h"
+
 #include <string>
 
 namespace product_optimizer {
@@ -14,13 +16,10 @@ struct UrlCheck {
   std::string error_code; /* empty when the URL may be called, else "bad_url" or "plain_http_refused" */
   std::string error;      /* one sentence; never holds the URL, which may hold a secret */
   std::string origin;     /* scheme://host:port, the unit that shares connections */
+  HostKind host = HostKind::kName;
   bool plain_http = false;
 };
 
 UrlCheck CheckUrl(const std::string& url, bool allow_plain_http);
-
-/* A host as libcurl's parser returns it: localhost, 127.0.0.0/8 or [::1]; no other name is resolved or
- * trusted. */
-bool IsLoopbackHost(const std::string& host);
 
 }  // namespace product_optimizer

@@ -276,6 +276,7 @@ TEST(TransportTest, MayPassUnlessTheUrlIsRefused) {
   EXPECT_EQ(ReadTransportFailure("connection_lost", "x").kind, Kind::kRetry);
   EXPECT_EQ(ReadTransportFailure("bad_url", "x").kind, Kind::kBlock);
   EXPECT_EQ(ReadTransportFailure("plain_http_refused", "x").kind, Kind::kBlock);
+  EXPECT_EQ(ReadTransportFailure("address_refused", "x").kind, Kind::kBlock);
   EXPECT_EQ(ReadTransportFailure("c", std::string(5000, 'x')).error.size(), 1000u);
   EXPECT_TRUE(IsValidUtf8(ReadTransportFailure("\xFF", std::string("\0\xC3", 2)).error));
 }
