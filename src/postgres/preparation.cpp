@@ -194,7 +194,10 @@ Choice Preparation::Refuse(const Candidate& candidate, Prepared prepared, Outcom
 HttpRequest Preparation::RequestOf(Prepared& prepared) const {
   HttpRequest request;
   request.url = worker_.settings.api_base_url + prepared.request.path;
-  request.headers = {"Authorization: Bearer " + worker_.api_key.key, "Content-Type: application/json"};
+  /* Moved into place, not copied: the client overwrites what it was given. */
+  request.headers.reserve(2);
+  request.headers.push_back("Authorization: Bearer " + worker_.api_key.key);
+  request.headers.emplace_back("Content-Type: application/json");
   request.body = std::move(prepared.request.body);
   request.connect_timeout_ms = worker_.settings.connect_timeout_ms;
   request.timeout_ms = worker_.settings.request_timeout_ms;

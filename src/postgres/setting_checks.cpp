@@ -10,7 +10,7 @@ namespace product_optimizer {
 
 namespace {
 
-const char* api_key = ""; /* PostgreSQL owns it, as the setting's extra */
+char* api_key = nullptr; /* PostgreSQL owns it, as the setting's extra */
 
 constexpr std::size_t kLongestText = 100'000;
 
@@ -58,10 +58,38 @@ bool IsBaseUrl(std::string_view url) {
          rest.find_first_of("@?#\\") == std::string_view::npos;
 }
 
+/*
+ * PostgreSQL logs the value of a setting that a reload changed, and of one that is refused.  So the value
+ * it sees is always empty, and the secret travels beside it.
+ */
+bool HideSecret(char** value, void** extra) {
+  const std::size_t size = strlen(*value) + 1;
+  auto* const secret = static_cast<char*>(AllocateForSetting(size));
+  auto* const empty = static_cast<char*>(AllocateForSetting(1));
+  if (secret == nullptr || empty == nullptr) {
+    FreeForSetting(secret);
+    FreeForSetting(empty);
+    return false;
+  }
+  memcpy(secret, *value, size);
+  *empty = '\0';
+  explicit_bzero(*value, size);
+  FreeForSetting(*value);
+  *value = empty;
+  *extra = secret;
+  return true;
+}
+
+/* PostgreSQL frees the old one when the hook returns, as it is. */
+void ReplaceSecret(char** secret, void* extra) {
+  if (*secret != nullptr && *secret != extra) explicit_bzero(*secret, strlen(*secret));
+  *secret = static_cast<char*>(extra);
+}
+
 }  // namespace
 
 const char* AssignedApiKey() {
-  return api_key;
+  return api_key != nullptr ? api_key : "";
 }
 
 }  // namespace product_optimizer
@@ -78,34 +106,15 @@ bool product_optimizer_check_model(char** value, void**, GucSource) {
          Refuse("The value must be a model name of 1 to 200 printable ASCII characters without blanks.");
 }
 
-/*
- * PostgreSQL logs the value of a setting that a reload changed, and of one that is refused.  So the value
- * it sees is always empty, and the key travels beside it.
- */
 bool product_optimizer_check_api_key(char** value, void** extra, GucSource) {
-  const std::size_t size = strlen(*value) + 1;
-  if (!HasOnlyPrintableAscii(*value)) {
-    GUC_check_errmsg("invalid value for parameter \"product_optimizer.api_key\"");
-    return Refuse("The value must be printable ASCII without blanks.");
-  }
-  auto* const key = static_cast<char*>(AllocateForSetting(size));
-  auto* const empty = static_cast<char*>(AllocateForSetting(1));
-  if (key == nullptr || empty == nullptr) {
-    FreeForSetting(key);
-    FreeForSetting(empty);
-    return false;
-  }
-  memcpy(key, *value, size);
-  *empty = '\0';
-  explicit_bzero(*value, size);
-  FreeForSetting(*value);
-  *value = empty;
-  *extra = key;
-  return true;
+  if (HasOnlyPrintableAscii(*value)) return HideSecret(value, extra);
+  /* Without a message of ours PostgreSQL would quote the value. */
+  GUC_check_errmsg("invalid value for parameter \"product_optimizer.api_key\"");
+  return Refuse("The value must be printable ASCII without blanks.");
 }
 
 void product_optimizer_assign_api_key(const char*, void* extra) {
-  api_key = extra != nullptr ? static_cast<const char*>(extra) : "";
+  ReplaceSecret(&api_key, extra);
 }
 
 bool product_optimizer_check_base_url(char** value, void**, GucSource) {
@@ -121,5 +130,5 @@ bool product_optimizer_check_json_object(char** value, void**, GucSource) {
 }
 
 const char* product_optimizer_show_api_key(void) {
-  return api_key[0] != '\0' ? "********" : "";
+  return AssignedApiKey()[0] != '\0' ? "********" : "";
 }
