@@ -14,6 +14,7 @@
 #include "http/signal_block.h"
 #include "http/transfer.h"
 #include "http/url.h"
+#include "http/wipe.h"
 
 #include <curl/curl.h>
 
@@ -76,7 +77,7 @@ struct HttpClient::Impl {
     for (Flight& flight : flights) multi.Remove(flight.transfer->easy());
   }
 
-  void Begin(std::uint64_t id, HttpRequest request);
+  void Begin(std::uint64_t id, HttpRequest* request);
   void Refuse(std::uint64_t id, std::string error_code, std::string error);
   void End(Transfer* transfer, CURLcode code, bool timed_out, HttpCompletion* completion) noexcept;
   void LearnProtocol(const Transfer& transfer) noexcept;
@@ -84,7 +85,8 @@ struct HttpClient::Impl {
   void CollectOverdue();
 
   /* In this order: connections that close while the rest is destroyed still report to the set. */
-  HttpOptions options;
+  bool allow_plain_http = false;
+  std::shared_ptr<const Route> route;
   EpollSet sockets;
   std::size_t connected = 0; /* transfers that were given a connection */
   Multi multi;
@@ -103,17 +105,19 @@ void HttpClient::Impl::Refuse(std::uint64_t id, std::string error_code, std::str
   ended.push_back(std::move(completion));
 }
 
-void HttpClient::Impl::Begin(std::uint64_t id, HttpRequest request) {
-  UrlCheck url = CheckUrl(request.url, options.allow_plain_http);
+void HttpClient::Impl::Begin(std::uint64_t id, HttpRequest* request) {
+  UrlCheck url = CheckUrl(request->url, allow_plain_http);
   if (!url.error_code.empty()) return Refuse(id, std::move(url.error_code), std::move(url.error));
-  if (!HeadersAreSound(request.headers))
+  if (!route->proxy_check.error_code.empty())
+    return Refuse(id, route->proxy_check.error_code, route->proxy_check.error);
+  if (!HeadersAreSound(request->headers))
     return Refuse(id, "http_failed", "A header of the request holds a line break or a NUL character.");
 
   if (spare.empty()) spare.push_back(std::make_unique<Transfer>(&sockets, &connected));
   Transfer* transfer = spare.back().get();
   /* Plain http is never multiplexed, and waiting for it would mean waiting for the first reply. */
   const bool share = !url.plain_http && serial_origins.count(url.origin) == 0;
-  transfer->Begin(id, std::move(request), url, share);
+  transfer->Begin(id, request, url, route, share);
   multi.SetSharing(share);
 
   flights.emplace_back();
@@ -207,17 +211,25 @@ HttpClient::~HttpClient() {
 
 void HttpClient::SetOptions(const HttpOptions& options) {
   SignalBlock block;
-  impl_->options = options;
+  auto route = std::make_shared<Route>();
+  route->proxy = options.proxy;
+  if (!options.proxy.empty()) route->proxy_check = CheckProxyUrl(options.proxy);
+  route->ca_pem = options.ca_pem;
+  impl_->route = std::move(route);
+  impl_->allow_plain_http = options.allow_plain_http;
   impl_->multi.SetMaxConnections(std::max<std::size_t>(options.max_connections, 1));
 }
 
 void HttpClient::Start(std::uint64_t id, HttpRequest request) {
   SignalBlock block;
   try {
-    impl_->Begin(id, std::move(request));
-  } catch (const std::exception&) {
+    impl_->Begin(id, &request);
+  } catch (const std::bad_alloc&) {
     impl_->Refuse(id, "http_failed", "The request could not be begun: memory ran out.");
+  } catch (const std::exception& error) {
+    impl_->Refuse(id, "http_failed", std::string("The request could not be begun: ") + error.what() + ".");
   }
+  for (std::string& header : request.headers) Wipe(&header);
 }
 
 int HttpClient::Descriptor() const {

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "http/wipe.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,8 +21,12 @@
 namespace product_optimizer {
 
 struct HttpOptions {
+  ~HttpOptions() { Wipe(&proxy); }
+
   std::size_t max_connections = 256; /* over all hosts, ≥ 1; further requests wait inside */
   bool allow_plain_http = false;     /* plain http beyond loopback */
+  std::string proxy; /* http or https URL, may hold user and password; empty: none.  Not for loopback hosts */
+  std::string ca_pem; /* certificates to trust instead of the system's; empty: the system's */
 };
 
 struct HttpRequest {
@@ -39,8 +45,9 @@ struct HttpCompletion {
   std::string headers; /* raw header lines of the final reply */
   std::string body;
   std::string error_code; /* empty for a whole reply, else a word: "timeout", "connect_failed", "dns_failed",
-                             "tls_failed", "connection_lost", "response_too_large", "plain_http_refused",
-                             "address_refused", "bad_url", "http_failed" */
+                             "tls_failed", "certificate_refused", "proxy_refused", "connection_lost",
+                             "response_too_large", "plain_http_refused", "address_refused", "bad_url",
+                             "http_failed" */
   std::string error;      /* one plain sentence; never holds a header or the body */
   bool sent = false;      /* false only when it is certain that not one byte of the request left */
   double seconds = 0;     /* from Start() to the end */
@@ -59,7 +66,7 @@ class HttpClient {
   void SetOptions(const HttpOptions& options);
 
   /* Begins a request; its end, a refused URL included, comes from Drive().  id is the caller's and unique in
-   * flight. */
+   * flight.  The headers are taken for secrets: they are overwritten when they are done with. */
   void Start(std::uint64_t id, HttpRequest request);
 
   /* An epoll descriptor that becomes readable when Drive() has something to do. */

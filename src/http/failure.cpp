@@ -23,6 +23,12 @@ Failure TimedOut(const FailureContext& context) {
   return {"timeout", "The whole reply did not arrive within " + whole + " (whole request timeout)."};
 }
 
+Failure ProxyFailed(int status) {
+  const std::string reason = ": HTTP " + std::to_string(status) + ".";
+  if (status >= 500) return {"connect_failed", "The proxy could not connect to the server" + reason};
+  return {"proxy_refused", "The proxy refuses to connect to the server" + reason};
+}
+
 }  // namespace
 
 Failure Describe(CURLcode code, const FailureContext& context) {
@@ -33,27 +39,36 @@ Failure Describe(CURLcode code, const FailureContext& context) {
     return {"response_too_large", "The body of the reply is larger than allowed."};
   if (context.out_of_memory) return {"http_failed", "Memory ran out while the reply was read."};
 
+  /* libcurl's code for this differs between versions. */
+  if (!context.sent && context.proxy_status >= 300) return ProxyFailed(context.proxy_status);
+
   switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
       return {"dns_failed", "The host name could not be resolved."};
+    case CURLE_COULDNT_RESOLVE_PROXY:
+      return {"dns_failed", "The name of the proxy could not be resolved."};
 
     case CURLE_COULDNT_CONNECT:
     case CURLE_INTERFACE_FAILED:
       if (context.address_refused && !context.socket_opened)
         return {"address_refused",
-                "The host name leads to an address that is not connected to: this machine itself, or a "
-                "link-local, metadata or multicast address."};
+                std::string(context.by_proxy ? "The name of the proxy" : "The host name") +
+                    " leads to an address that is not connected to: this machine itself, or a link-local, "
+                    "metadata or multicast address."};
       if (context.socket_error != 0)
         return {"connect_failed",
                 "No socket could be opened: " + std::generic_category().message(context.socket_error) + "."};
-      return {"connect_failed", "The server could not be connected to."};
+      return {"connect_failed", context.by_proxy ? "The proxy could not be connected to."
+                                                 : "The server could not be connected to."};
+
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return {"certificate_refused", WithReason("The certificate cannot be trusted", code)};
+    case CURLE_SSL_CACERT_BADFILE:
+      return {"certificate_refused", WithReason("The certificates to trust could not be read", code)};
 
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
-    case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CRL_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:

@@ -22,6 +22,8 @@ struct FailureContext {
   bool timed_out = false;              /* our deadline for the whole request */
   bool address_refused = false;        /* the name led to an address that it must not lead to */
   bool socket_opened = false;          /* to an address that it may lead to */
+  bool by_proxy = false;               /* the connection is to a proxy */
+  int proxy_status = 0;                /* what the proxy answered to CONNECT; 0: nothing */
   int socket_error = 0;                /* errno of socket(), when that failed */
   Overflow overflow = Overflow::kNone; /* what grew too large */
   std::int64_t connect_timeout_ms = 0;

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -78,7 +79,10 @@ void SetConstantOptions(CURL* easy) {
 #endif
   Set(easy, CURLOPT_FOLLOWLOCATION, 0L);
   Set(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-  Set(easy, CURLOPT_PROXY, ""); /* nothing from the environment */
+  Set(easy, CURLOPT_PROXY, "");   /* nothing from the environment; Begin() sets what the options say */
+  Set(easy, CURLOPT_NOPROXY, ""); /* and this keeps the environment from leading past that */
+  Set(easy, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE)); /* the key is not for the proxy */
+  Set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   Set(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   Set(easy, CURLOPT_SSL_VERIFYPEER, 1L);
   Set(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -144,23 +148,31 @@ Transfer::~Transfer() {
   curl_easy_cleanup(easy_);
 }
 
-void Transfer::Begin(std::uint64_t id, HttpRequest request, const UrlCheck& url, bool share_connections) {
+void Transfer::Begin(std::uint64_t id, HttpRequest* request, const UrlCheck& url,
+                     const std::shared_ptr<const Route>& route, bool share_connections) {
   Forget();
+  if (route_ != route) {
+    route_.reset(); /* should the next line fail */
+    SetAuthorities(*route);
+    route_ = route;
+  }
   id_ = id;
   started_ns_ = MonotonicNs();
-  context_.timeout_ms = std::clamp<std::int64_t>(request.timeout_ms, 1, kMaxTimeoutMs);
-  context_.connect_timeout_ms = std::clamp<std::int64_t>(request.connect_timeout_ms, 1, kMaxTimeoutMs);
+  context_.timeout_ms = std::clamp<std::int64_t>(request->timeout_ms, 1, kMaxTimeoutMs);
+  context_.connect_timeout_ms = std::clamp<std::int64_t>(request->connect_timeout_ms, 1, kMaxTimeoutMs);
   deadline_ns_ = started_ns_ + context_.timeout_ms * kNsPerMs;
-  max_response_bytes_ = request.max_response_bytes;
+  max_response_bytes_ = request->max_response_bytes;
   origin_ = url.origin;
-  host_ = url.host;
-  request_body_ = std::move(request.body);
+  context_.by_proxy = !route->proxy.empty() && url.host != HostKind::kLoopback;
+  host_ = context_.by_proxy ? route->proxy_check.host : url.host;
+  request_body_ = std::move(request->body);
 
   SetProtocol(easy_, url.plain_http);
+  Set(easy_, CURLOPT_PROXY, context_.by_proxy ? route->proxy.c_str() : "");
   Set(easy_, CURLOPT_PIPEWAIT, share_connections ? 1L : 0L);
-  Set(easy_, CURLOPT_URL, request.url.c_str());
-  SetHeaders(request);
-  if (request.get) {
+  Set(easy_, CURLOPT_URL, request->url.c_str());
+  SetHeaders(*request);
+  if (request->get) {
     Set(easy_, CURLOPT_POSTFIELDS, static_cast<const char*>(nullptr));
     Set(easy_, CURLOPT_HTTPGET, 1L); /* last: the option above means POST */
   } else {
@@ -184,6 +196,20 @@ void Transfer::SetHeaders(const HttpRequest& request) {
   add("Expect:"); /* no 100-continue: it costs a round trip on every large body */
   for (const std::string& header : request.headers) add(header.c_str());
   Set(easy_, CURLOPT_HTTPHEADER, header_list_);
+}
+
+/* Certificates as they were when the options were set, not a file to be read again: libcurl would keep
+ * what it read of it for a day.  Without the folder of the system's, which it would search as well. */
+void Transfer::SetAuthorities(const Route& route) {
+  const bool own = !route.ca_pem.empty();
+  const char* folder = own ? nullptr : curl_version_info(CURLVERSION_NOW)->capath;
+  curl_blob pem{const_cast<char*>(route.ca_pem.data()), route.ca_pem.size(), CURL_BLOB_COPY};
+  curl_blob* certificates = own ? &pem : nullptr;
+  Set(easy_, CURLOPT_CAINFO_BLOB, certificates);
+  Set(easy_, CURLOPT_CAPATH, folder);
+  if ((curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTPS_PROXY) == 0) return;
+  Set(easy_, CURLOPT_PROXY_CAINFO_BLOB, certificates);
+  Set(easy_, CURLOPT_PROXY_CAPATH, folder);
 }
 
 bool Transfer::TakeHeader(const char* data, std::size_t size) {
@@ -284,6 +310,9 @@ void Transfer::End(CURLcode code, bool timed_out, HttpCompletion* completion) no
     completion->headers = std::move(headers_);
     completion->body = std::move(body_);
   } else {
+    long proxy_status = 0;
+    if (context_.by_proxy) curl_easy_getinfo(easy_, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    context_.proxy_status = static_cast<int>(proxy_status);
     try {
       Failure failure = Describe(code, context_);
       completion->error_code = failure.error_code;
@@ -307,6 +336,8 @@ void Transfer::Forget() noexcept {
   /* These hold the caller's secrets and pointers into memory that goes now. */
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, static_cast<curl_slist*>(nullptr));
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDS, static_cast<const char*>(nullptr));
+  for (curl_slist* header = header_list_; header != nullptr; header = header->next)
+    explicit_bzero(header->data, std::strlen(header->data));
   curl_slist_free_all(header_list_);
   header_list_ = nullptr;
 }

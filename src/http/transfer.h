@@ -17,9 +17,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace product_optimizer {
+
+/* What is the same for all requests until the options change. */
+struct Route {
+  ~Route() { Wipe(&proxy); }
+
+  std::string proxy;    /* empty: none */
+  UrlCheck proxy_check; /* of that */
+  std::string ca_pem;   /* empty: the system's certificates */
+};
 
 class Transfer {
  public:
@@ -30,9 +40,11 @@ class Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
-  /* Throws std::bad_alloc; then End() must not be called.  share_connections: wait for a connection that is
-   * just being made instead of making another one, in the hope of HTTP/2. */
-  void Begin(std::uint64_t id, HttpRequest request, const UrlCheck& url, bool share_connections);
+  /* Takes the body, copies the rest.  Throws std::bad_alloc; then End() must not be called.
+   * share_connections: wait for a connection that is just being made instead of making another one, in the
+   * hope of HTTP/2. */
+  void Begin(std::uint64_t id, HttpRequest* request, const UrlCheck& url,
+             const std::shared_ptr<const Route>& route, bool share_connections);
 
   /* Gives up sharing, while the transfer may still be waiting for a connection. */
   void StopSharing() { curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 0L); }
@@ -61,6 +73,7 @@ class Transfer {
 
  private:
   void SetHeaders(const HttpRequest& request);
+  void SetAuthorities(const Route& route);
   bool HasWholeReply(CURLcode code) const;
   void Forget() noexcept;
 
@@ -70,9 +83,10 @@ class Transfer {
   curl_slist* header_list_ = nullptr;
 
   std::uint64_t id_ = 0;
-  std::string request_body_; /* libcurl reads it in place until the end */
+  std::string request_body_;           /* libcurl reads it in place until the end */
+  std::shared_ptr<const Route> route_; /* that the handle is set up for */
   std::string origin_;
-  HostKind host_ = HostKind::kName;
+  HostKind host_ = HostKind::kName; /* of the host to connect to: the proxy's, if there is one */
   std::size_t max_response_bytes_ = 0;
   std::int64_t started_ns_ = 0;
   std::int64_t deadline_ns_ = 0;

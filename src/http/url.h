@@ -20,6 +20,9 @@ struct UrlCheck {
   bool plain_http = false;
 };
 
+/* A proxy's URL: http or https, perhaps with user and password, nothing behind the port.  The same codes. */
+UrlCheck CheckProxyUrl(const std::string& url);
+
 UrlCheck CheckUrl(const std::string& url, bool allow_plain_http);
 
 }  // namespace product_optimizer

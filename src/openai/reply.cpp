@@ -90,8 +90,10 @@ Outcome ReadReply(Api api, const Reply& reply) {
 
 Outcome ReadTransportFailure(std::string_view code, std::string_view detail) {
   Outcome outcome;
-  /* What refuses the URL itself holds for every row until a person changes something; the rest may pass. */
-  const bool refused = code == "bad_url" || code == "plain_http_refused" || code == "address_refused";
+  /* What refuses the URL, the server or the proxy holds for every row until a person changes something; the
+   * rest may pass. */
+  const bool refused = code == "bad_url" || code == "plain_http_refused" || code == "address_refused" ||
+                       code == "certificate_refused" || code == "proxy_refused";
   outcome.kind = refused ? OutcomeKind::kBlock : OutcomeKind::kRetry;
   outcome.error_code = PlainText(code, kMaxCodeBytes);
   outcome.error = PlainError(0, detail, {});

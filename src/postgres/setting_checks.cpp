@@ -10,7 +10,9 @@ namespace product_optimizer {
 
 namespace {
 
-char* api_key = nullptr; /* PostgreSQL owns it, as the setting's extra */
+/* PostgreSQL owns both, as the settings' extra. */
+char* api_key = nullptr;
+char* proxy = nullptr;
 
 constexpr std::size_t kLongestText = 100'000;
 
@@ -44,18 +46,28 @@ bool IsJsonObject(const char* value) {
   }
 }
 
+/* What follows http:// or https://; empty when neither is there, or nothing that may follow. */
+std::string_view BehindScheme(std::string_view url) {
+  const std::size_t length = url.rfind("https://", 0) == 0  ? 8
+                             : url.rfind("http://", 0) == 0 ? 7
+                                                            : url.size();
+  const std::string_view rest = url.substr(length);
+  return HasOnlyPrintableAscii(rest) && rest.find_first_of("?#\\") == std::string_view::npos
+             ? rest
+             : std::string_view();
+}
+
 /* http or https, a host, no user, no query: the key travels in a header, never in a URL. */
 bool IsBaseUrl(std::string_view url) {
-  std::string_view rest;
-  if (url.rfind("https://", 0) == 0) {
-    rest = url.substr(8);
-  } else if (url.rfind("http://", 0) == 0) {
-    rest = url.substr(7);
-  } else {
-    return false;
-  }
-  return !rest.empty() && rest.front() != '/' && HasOnlyPrintableAscii(rest) &&
-         rest.find_first_of("@?#\\") == std::string_view::npos;
+  const std::string_view rest = BehindScheme(url);
+  return !rest.empty() && rest.front() != '/' && rest.find('@') == std::string_view::npos;
+}
+
+/* http or https, perhaps user and password, a host, perhaps a port, no path. */
+bool IsProxyUrl(std::string_view url) {
+  std::string_view rest = BehindScheme(url);
+  if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
+  return !rest.empty() && rest.back() != '@' && rest.find('/') == std::string_view::npos;
 }
 
 /*
@@ -92,6 +104,10 @@ const char* AssignedApiKey() {
   return api_key != nullptr ? api_key : "";
 }
 
+const char* AssignedProxy() {
+  return proxy != nullptr ? proxy : "";
+}
+
 }  // namespace product_optimizer
 
 using namespace product_optimizer;
@@ -115,6 +131,21 @@ bool product_optimizer_check_api_key(char** value, void** extra, GucSource) {
 
 void product_optimizer_assign_api_key(const char*, void* extra) {
   ReplaceSecret(&api_key, extra);
+}
+
+bool product_optimizer_check_proxy(char** value, void** extra, GucSource) {
+  if ((*value)[0] == '\0' || IsProxyUrl(*value)) return HideSecret(value, extra);
+  GUC_check_errmsg("invalid value for parameter \"product_optimizer.proxy\"");
+  return Refuse(
+      "The value must be an http or https URL without a path, such as http://user:password@proxy:3128.");
+}
+
+void product_optimizer_assign_proxy(const char*, void* extra) {
+  ReplaceSecret(&proxy, extra);
+}
+
+const char* product_optimizer_show_proxy(void) {
+  return AssignedProxy()[0] != '\0' ? "********" : "";
 }
 
 bool product_optimizer_check_base_url(char** value, void**, GucSource) {

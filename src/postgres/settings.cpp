@@ -16,8 +16,10 @@ namespace {
 
 /* Owned by PostgreSQL's GUC machinery; read only through the functions below. */
 char* api_base_url;
-char* api_key; /* always empty: see product_optimizer_check_api_key() */
+char* api_key; /* always empty: see HideSecret() in setting_checks.cpp */
 char* api_key_file;
+char* proxy; /* always empty, likewise */
+char* ca_file;
 char* model;
 char* instructions;
 char* reasoning_effort;
@@ -91,6 +93,13 @@ void DefineApiSettings() {
                              product_optimizer_assign_api_key, product_optimizer_show_api_key);
   Text("product_optimizer.api_key_file", "File whose first line is the API key; read again at each reload.",
        &api_key_file, "", GUC_SUPERUSER_ONLY, product_optimizer_check_text);
+  DefineCustomStringVariable("product_optimizer.proxy",
+                             "URL of the proxy to the API; never shown, as it may hold a password.", nullptr,
+                             &proxy, "", PGC_SIGHUP, kSecret, product_optimizer_check_proxy,
+                             product_optimizer_assign_proxy, product_optimizer_show_proxy);
+  Text("product_optimizer.ca_file",
+       "File of PEM certificates to trust instead of the system's; read again at each reload.", &ca_file, "",
+       GUC_SUPERUSER_ONLY, product_optimizer_check_text);
   DefineCustomBoolVariable(
       "product_optimizer.allow_plain_http", "Allows an http base URL that is not a loopback address.",
       nullptr, &allow_plain_http, false, PGC_SIGHUP, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
@@ -202,6 +211,10 @@ int DefaultMaxAttempts() {
 
 ApiKeySources CurrentApiKeySources() {
   return {AssignedApiKey(), api_key_file};
+}
+
+WayOutSources CurrentWayOutSources() {
+  return {AssignedProxy(), ca_file};
 }
 
 }  // namespace product_optimizer

@@ -57,4 +57,11 @@ struct ApiKeySources {
 };
 ApiKeySources CurrentApiKeySources();
 
+/* The proxy's URL, which may hold a password, and the file of certificates; likewise. */
+struct WayOutSources {
+  const char* proxy;
+  const char* ca_file;
+};
+WayOutSources CurrentWayOutSources();
+
 }  // namespace product_optimizer

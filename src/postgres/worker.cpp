@@ -20,6 +20,7 @@
 #include "postgres/store_walk.h"
 #include "postgres/transaction.h"
 #include "postgres/upkeep.h"
+#include "postgres/way_out.h"
 #include "postgres/worker_exit.h"
 #include "postgres/worker_report.h"
 #include "postgres/worker_state.h"
@@ -76,8 +77,12 @@ void TakeSettings(Worker& worker) {
     ClearSharedQueue(static_cast<int>(worker.slot - Shared()->slots));
   worker.api_key = LoadApiKey();
   ForgetStorePolicies();
-  worker.http.SetOptions(
-      {static_cast<std::size_t>(worker.settings.max_in_flight), worker.settings.allow_plain_http});
+  WayOut way_out = LoadWayOut(worker.settings);
+  worker.http.SetOptions(way_out.options);
+  if (!way_out.problem.empty()) { /* nothing can be sent: as without a key */
+    worker.api_key = ApiKey();
+    worker.api_key.problem = std::move(way_out.problem);
+  }
   RaiseDescriptorLimit(worker.settings);
   worker.claim_at_ns = 0;
   worker.poll_at_ns = 0;

@@ -111,9 +111,7 @@ struct Canary {
 
 struct Worker {
   explicit Worker(WorkerSlot* slot_, const Settings& settings_)
-      : slot(slot_),
-        settings(settings_),
-        http({static_cast<std::size_t>(settings_.max_in_flight), settings_.allow_plain_http}) {}
+      : slot(slot_), settings(settings_), http(HttpOptions()) {}
 
   WorkerSlot* slot;
   std::string claimed_by;

@@ -7,14 +7,12 @@
 
 #include "http/signal_block.h"
 #include "fake_resolver.h"
+#include "openssl_server.h"
 #include "test_server.h"
 
 #include <gtest/gtest.h>
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -141,74 +139,11 @@ TEST(HttpClientRefusal, SharersOfAHangingConnectionEnd) {
   EXPECT_LE(server.accepted(), 2);
 }
 
-/* openssl s_server with a certificate that nobody signed. */
-class SelfSignedServer {
- public:
-  SelfSignedServer() {
-    if (mkdtemp(folder_) == nullptr) return;
-    const std::string key = std::string(folder_) + "/key", certificate = std::string(folder_) + "/cert";
-    int status = 0;
-    const pid_t maker = Spawn({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
-                               "-subj", "/CN=localhost", "-keyout", key, "-out", certificate});
-    if (maker <= 0 || waitpid(maker, &status, 0) != maker || status != 0) return;
-    server_ = Spawn({"openssl", "s_server", "-accept", "127.0.0.1:0", "-key", key, "-cert", certificate});
-    std::string output; /* it names its port: "ACCEPT 127.0.0.1:41234" */
-    pollfd wait{output_, POLLIN, 0};
-    while (server_ > 0 && poll(&wait, 1, 20000) == 1) {
-      char chunk[256];
-      const ssize_t n = read(output_, chunk, sizeof chunk);
-      if (n <= 0) return;
-      output.append(chunk, static_cast<std::size_t>(n));
-      const std::size_t at = output.find("ACCEPT ");
-      const std::size_t colon = at == std::string::npos ? at : output.find(':', at);
-      if (colon == std::string::npos || output.find('\n', colon) == std::string::npos) continue;
-      port_ = std::atoi(output.c_str() + colon + 1);
-      return;
-    }
-  }
-  ~SelfSignedServer() {
-    if (server_ > 0) {
-      kill(server_, SIGKILL);
-      waitpid(server_, nullptr, 0);
-    }
-    if (output_ >= 0) close(output_);
-    for (const char* name : {"/key", "/cert"}) unlink((std::string(folder_) + name).c_str());
-    rmdir(folder_);
-  }
-  int port() const { return port_; } /* 0: there is no openssl here */
-
- private:
-  pid_t Spawn(std::vector<std::string> words) {
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/zero", O_RDONLY, 0);
-    pid_t child = -1;
-    if (posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ) != 0) child = -1;
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    if (output_ >= 0) close(output_);
-    output_ = ends[0];
-    return child;
-  }
-
-  char folder_[32] = "/tmp/po_http_XXXXXX";
-  int output_ = -1;
-  pid_t server_ = -1;
-  int port_ = 0;
-};
-
 TEST(HttpClientRefusal, UntrustedCertificate) {
-  SelfSignedServer server;
+  OpensslServer server;
   if (server.port() == 0) GTEST_SKIP() << "no openssl program";
   HttpClient client({});
-  ExpectUnsent(Perform(client, Post("https://localhost:" + std::to_string(server.port()))), "tls_failed");
+  ExpectUnsent(Perform(client, Post(server.Url("localhost"))), "certificate_refused");
 }
 
 /* Ids of the threads, and of those with an open signal other than the two that cannot be blocked here. */

@@ -274,9 +274,9 @@ TEST(TransportTest, MayPassUnlessTheUrlIsRefused) {
   EXPECT_EQ(outcome.error, "no answer within 120 s");
   EXPECT_EQ(outcome.retry_after_ms, std::nullopt);
   EXPECT_EQ(ReadTransportFailure("connection_lost", "x").kind, Kind::kRetry);
-  EXPECT_EQ(ReadTransportFailure("bad_url", "x").kind, Kind::kBlock);
-  EXPECT_EQ(ReadTransportFailure("plain_http_refused", "x").kind, Kind::kBlock);
-  EXPECT_EQ(ReadTransportFailure("address_refused", "x").kind, Kind::kBlock);
+  for (const char* code :
+       {"bad_url", "plain_http_refused", "address_refused", "certificate_refused", "proxy_refused"})
+    EXPECT_EQ(ReadTransportFailure(code, "x").kind, Kind::kBlock) << code;
   EXPECT_EQ(ReadTransportFailure("c", std::string(5000, 'x')).error.size(), 1000u);
   EXPECT_TRUE(IsValidUtf8(ReadTransportFailure("\xFF", std::string("\0\xC3", 2)).error));
 }
