@@ -29,6 +29,7 @@ sub new
 	return $self;
 }
 
+sub port { return $_[0]{port} }
 sub url { return "http://127.0.0.1:$_[0]{port}/v1" }
 
 # Every request so far: { path, headers (by lower-case name), body (decoded) }.
