@@ -11,7 +11,7 @@ DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS = install claiming settling limits control monitoring bad_input
 REGRESS_OPTS = --temp-instance=./tmp_check --temp-config=test/regress.conf --inputdir=. --no-locale --encoding=UTF8
-ISOLATION = claim_concurrently claim_and_update no_row_is_hidden
+ISOLATION = claim_concurrently claim_and_update no_row_is_hidden pending_cap
 ISOLATION_OPTS = --temp-instance=./tmp_check_iso --temp-config=test/regress.conf --inputdir=test/isolation --no-locale --encoding=UTF8
 
 PG_CONFIG ?= pg_config

@@ -1,11 +1,13 @@
 #include "postgres/queue_notes.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "postgres/guard.h"
+#include "postgres/pending_cap.h"
 #include "postgres/prelude.h"
 #include "postgres/shared_queue.h"
 #include "postgres/shared_state.h"
@@ -244,11 +246,14 @@ int ColumnOf(TupleDesc description, const char* name) {
   return column;
 }
 
-/* Reads the inserted rows and notes the waiting ones per store. */
+/* Reads the inserted rows, notes the waiting ones per store, and refuses more of them than a store may have.
+ */
 void NoteInserted(const TriggerData* trigger) {
   TupleDesc const description = RelationGetDescr(trigger->tg_relation);
   Tuplestorestate* const inserted = trigger->tg_newtable;
   std::string store;
+  const bool is_any_capped = IsAnyStoreCapped(trigger->tg_relation);
+  std::set<std::string> waiting;
   Call([&] {
     const int id = ColumnOf(description, "id");
     const int instance = ColumnOf(description, "instance_id");
@@ -260,11 +265,14 @@ void NoteInserted(const TriggerData* trigger) {
     while (tuplestore_gettupleslot(inserted, true, false, slot)) {
       bool is_null;
       const text* const state = DatumGetTextPP(slot_getattr(slot, status, &is_null));
-      if (!IsText(state, "PENDING")) {
-        if (IsText(state, "SCHEDULED")) NoteNews(kNewsDue);
+      const bool is_pending = IsText(state, "PENDING");
+      if (!is_pending && !IsText(state, "SCHEDULED")) continue;
+      if (is_pending || is_any_capped) KeyFromDatum(slot_getattr(slot, instance, &is_null), store);
+      if (is_any_capped) waiting.insert(store);
+      if (!is_pending) {
+        NoteNews(kNewsDue);
         continue;
       }
-      KeyFromDatum(slot_getattr(slot, instance, &is_null), store);
       NoteArrival(store,
                   {DatumGetInt64(slot_getattr(slot, id, &is_null)),
                    DatumGetInt16(slot_getattr(slot, priority, &is_null))},
@@ -272,6 +280,7 @@ void NoteInserted(const TriggerData* trigger) {
     }
     ExecDropSingleTupleTableSlot(slot);
   });
+  if (!waiting.empty()) EnforcePendingCaps(trigger->tg_relation, waiting);
 }
 
 }  // namespace

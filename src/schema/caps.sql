@@ -1,4 +1,5 @@
--- caps.sql: what a role that only inserts cannot do to the disk and to the bill.  The other caps are constraints, in tables.sql.
+-- caps.sql: what a role that only inserts cannot do to the disk and to the bill.  The other caps are constraints, in tables.sql;
+-- stores.max_pending is enforced by note_arrivals().
 
 CREATE FUNCTION unpack_payload() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @extschema@, pg_temp AS $$

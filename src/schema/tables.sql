@@ -76,6 +76,7 @@ CREATE INDEX idx_job_items_instance_status_id ON job_items (instance_id, priorit
 CREATE INDEX idx_job_items_status_id ON job_items (id) WHERE status = 'PENDING';
 CREATE INDEX idx_job_items_running ON job_items (instance_id, lease_expires_at) WHERE status = 'RUNNING';
 CREATE INDEX idx_job_items_scheduled ON job_items (run_after) WHERE status = 'SCHEDULED';
+CREATE INDEX idx_job_items_scheduled_store ON job_items (instance_id) WHERE status = 'SCHEDULED';
 CREATE INDEX idx_job_items_failed ON job_items (instance_id, id) WHERE status = 'FAILED';
 CREATE INDEX idx_job_items_job_id ON job_items (job_id) WHERE job_id IS NOT NULL;
 
@@ -85,7 +86,8 @@ CREATE TABLE stores (
   max_in_flight       int CHECK (max_in_flight >= 0),
   requests_per_minute int CHECK (requests_per_minute >= 1),
   tokens_per_minute   int CHECK (tokens_per_minute >= 1),
-  paused              boolean NOT NULL DEFAULT false
+  paused              boolean NOT NULL DEFAULT false,
+  max_pending         int CHECK (max_pending >= 0)
 );
 COMMENT ON TABLE stores IS 'Optional policy per store; a store without a row has the defaults.';
 COMMENT ON COLUMN stores.weight IS 'Share of service beside the other waiting stores, 0.001 to 1000; 2 is twice the share of 1.';
@@ -93,6 +95,10 @@ COMMENT ON COLUMN stores.max_in_flight IS 'Most items RUNNING at once; NULL mean
 COMMENT ON COLUMN stores.requests_per_minute IS 'Most requests per minute the worker sends for it; NULL means no limit of its own.';
 COMMENT ON COLUMN stores.tokens_per_minute IS 'Most tokens per minute the worker sends for it; NULL means no limit of its own.';
 COMMENT ON COLUMN stores.paused IS 'True: nothing of this store is claimed.';
+COMMENT ON COLUMN stores.max_pending IS 'Most items PENDING or SCHEDULED that an INSERT may leave behind, 0 or more; beyond it the INSERT fails with SQLSTATE QF001. NULL means no limit.';
+
+-- What an INSERT asks of stores, and nothing else: empty where no store has a cap.
+CREATE INDEX idx_stores_capped ON stores (instance_id) WHERE max_pending IS NOT NULL;
 
 CREATE TABLE rate_limits (
   model               text PRIMARY KEY CHECK (char_length(model) BETWEEN 1 AND 200),

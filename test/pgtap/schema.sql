@@ -31,7 +31,7 @@ INSERT INTO wanted VALUES
   ('jobs', 'cancelled_at', 'timestamp with time zone', false, ''),
   ('stores', 'instance_id', 'text', true, ''), ('stores', 'weight', 'real', true, '1'), ('stores', 'max_in_flight', 'integer', false, ''),
   ('stores', 'requests_per_minute', 'integer', false, ''), ('stores', 'tokens_per_minute', 'integer', false, ''),
-  ('stores', 'paused', 'boolean', true, 'false'),
+  ('stores', 'paused', 'boolean', true, 'false'), ('stores', 'max_pending', 'integer', false, ''),
   ('rate_limits', 'model', 'text', true, ''), ('rate_limits', 'requests_per_minute', 'integer', false, ''),
   ('rate_limits', 'tokens_per_minute', 'integer', false, '');
 SELECT col_type_is(:'schema'::name, t, c, 'pg_catalog'::name, type, format('%s.%s is %s', t, c, type)) FROM wanted;

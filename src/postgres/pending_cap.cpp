@@ -1,0 +1,209 @@
+#include "postgres/pending_cap.h"
+
+#include <cstdint>
+#include <vector>
+
+#include "postgres/guard.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+/* A class of advisory locks that SQL cannot take, beside the one of max_in_flight. */
+constexpr std::uint16_t kLockClass = 0x5050;
+
+constexpr int kQueueFull = MAKE_SQLSTATE('Q', 'F', '0', '0', '1');
+
+struct CappedStore {
+  const std::string* name;
+  std::int64_t most;
+};
+
+/* Tables and indexes of the extension share the schema of job_items. */
+Relation OpenBeside(Relation job_items, const char* name) {
+  const Oid table = get_relname_relid(name, RelationGetNamespace(job_items));
+  if (!OidIsValid(table))
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no table %s beside job_items", name)));
+  return table_open(table, AccessShareLock);
+}
+
+AttrNumber ColumnOf(Relation table, const char* name) {
+  const AttrNumber column = get_attnum(RelationGetRelid(table), name);
+  if (column <= 0)
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                    errmsg("%s has no column %s", RelationGetRelationName(table), name)));
+  return column;
+}
+
+ScanKeyData KeyOfStore(Relation table, const std::string& store) {
+  const AttrNumber column = ColumnOf(table, "instance_id");
+  ScanKeyData key;
+  ScanKeyEntryInitialize(&key, 0, column, BTEqualStrategyNumber, InvalidOid,
+                         TupleDescAttr(RelationGetDescr(table), column - 1)->attcollation, F_TEXTEQ,
+                         TextDatum(store));
+  return key;
+}
+
+/*
+ * Passes each row that matches the key (null: every row) to visit, until that says false.  By the index, or
+ * by the whole table where somebody has dropped it.
+ */
+template <typename F>
+void ForEachRow(Relation table, const char* index_name, const ScanKeyData* key, Snapshot snapshot,
+                F&& visit) {
+  ScanKeyData own_key; /* before PostgreSQL 18 the scan changes it */
+  if (key != nullptr) own_key = *key;
+  const Oid index =
+      index_name == nullptr ? InvalidOid : get_relname_relid(index_name, RelationGetNamespace(table));
+  SysScanDesc const scan =
+      systable_beginscan(table, index, OidIsValid(index), snapshot, key == nullptr ? 0 : 1, &own_key);
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    HeapTuple const row = systable_getnext(scan);
+    if (!HeapTupleIsValid(row) || !visit(row)) break;
+  }
+  systable_endscan(scan);
+}
+
+/* The cap in a row of stores; -1 when there is none. */
+std::int64_t CapOf(HeapTuple row, AttrNumber column, TupleDesc description) {
+  bool is_null;
+  const Datum most = heap_getattr(row, column, description, &is_null);
+  return is_null ? -1 : DatumGetInt32(most);
+}
+
+/* The cap of one store, or of whichever is found first for a null key; -1 for none. */
+std::int64_t FindCap(Relation stores, const ScanKeyData* key, Snapshot snapshot) {
+  const AttrNumber column = ColumnOf(stores, "max_pending");
+  std::int64_t most = -1;
+  ForEachRow(stores, "idx_stores_capped", key, snapshot, [&](HeapTuple row) {
+    most = CapOf(row, column, RelationGetDescr(stores));
+    return most < 0;
+  });
+  return most;
+}
+
+std::vector<CappedStore> FindCapped(Relation job_items, const std::set<std::string>& names) {
+  std::vector<CappedStore> capped;
+  capped.reserve(names.size());
+  Call([&] {
+    Relation const stores = OpenBeside(job_items, "stores");
+    Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
+    for (const std::string& name : names) {
+      const ScanKeyData key = KeyOfStore(stores, name);
+      const std::int64_t most = FindCap(stores, &key, snapshot);
+      if (most >= 0) capped.push_back({&name, most});
+    }
+    UnregisterSnapshot(snapshot);
+    table_close(stores, AccessShareLock);
+  });
+  return capped;
+}
+
+/* In the order of the names, so that two statements never wait for each other. */
+void LockStores(const std::vector<CappedStore>& capped) {
+  Call([&] {
+    for (const CappedStore& store : capped) {
+      const std::uint64_t hash =
+          hash_bytes_extended(reinterpret_cast<const unsigned char*>(store.name->data()),
+                              static_cast<int>(store.name->size()), 0);
+      LOCKTAG tag;
+      SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(hash >> 32),
+                           static_cast<std::uint32_t>(hash), kLockClass);
+      LockAcquire(&tag, ExclusiveLock, false, false);
+    }
+  });
+}
+
+/* How many rows of the store have this status, at most so many. */
+std::int64_t Count(Relation job_items, const char* index_name, const char* status, const ScanKeyData* store,
+                   Snapshot snapshot, std::int64_t most) {
+  const AttrNumber column = ColumnOf(job_items, "status");
+  std::int64_t count = 0;
+  ForEachRow(job_items, index_name, store, snapshot, [&](HeapTuple row) {
+    bool is_null;
+    const text* const state =
+        DatumGetTextPP(heap_getattr(row, column, RelationGetDescr(job_items), &is_null));
+    const std::size_t length = VARSIZE_ANY_EXHDR(state);
+    if (length == strlen(status) && memcmp(VARDATA_ANY(state), status, length) == 0) count++;
+    return count < most;
+  });
+  return count;
+}
+
+bool IsAboveCap(Relation job_items, const CappedStore& store, Snapshot snapshot) {
+  const ScanKeyData key = KeyOfStore(job_items, *store.name);
+  const std::int64_t enough = store.most + 1;
+  const std::int64_t pending =
+      Count(job_items, "idx_job_items_instance_status_id", "PENDING", &key, snapshot, enough);
+  return pending == enough || pending + Count(job_items, "idx_job_items_scheduled_store", "SCHEDULED", &key,
+                                              snapshot, enough - pending) ==
+                                  enough;
+}
+
+/* A row of this home beside one of another: the worker waits for optimizer_resume(). */
+bool IsRestored(Relation job_items, Snapshot snapshot) {
+  Relation const homes = OpenBeside(job_items, "homes");
+  const AttrNumber identifier = ColumnOf(homes, "system_identifier");
+  const AttrNumber database = ColumnOf(homes, "database_oid");
+  bool is_here = false;
+  bool is_elsewhere = false;
+  ForEachRow(homes, nullptr, nullptr, snapshot, [&](HeapTuple row) {
+    bool is_null;
+    const bool same =
+        static_cast<std::uint64_t>(DatumGetInt64(
+            heap_getattr(row, identifier, RelationGetDescr(homes), &is_null))) == GetSystemIdentifier() &&
+        DatumGetObjectId(heap_getattr(row, database, RelationGetDescr(homes), &is_null)) == MyDatabaseId;
+    is_here |= same;
+    is_elsewhere |= !same;
+    return true;
+  });
+  table_close(homes, AccessShareLock);
+  return is_here && is_elsewhere;
+}
+
+[[noreturn]] void Refuse(const CappedStore& store) {
+  const char* const name = text_to_cstring(DatumGetTextPP(TextDatum(*store.name)));
+  ereport(
+      ERROR,
+      (errcode(kQueueFull),
+       errmsg("store \"%s\" may have at most %lld items waiting", name, static_cast<long long>(store.most)),
+       errdetail("The INSERT would leave more of them PENDING or SCHEDULED than stores.max_pending "
+                 "allows."),
+       errhint("Wait until some of its items are done, insert fewer at once, or have "
+               "stores.max_pending raised.")));
+  pg_unreachable();
+}
+
+}  // namespace
+
+bool IsAnyStoreCapped(Relation job_items) {
+  return Call([&] {
+    Relation const stores = OpenBeside(job_items, "stores");
+    Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
+    const bool is_any = FindCap(stores, nullptr, snapshot) >= 0;
+    UnregisterSnapshot(snapshot);
+    table_close(stores, AccessShareLock);
+    return is_any;
+  });
+}
+
+void EnforcePendingCaps(Relation job_items, const std::set<std::string>& stores) {
+  const std::vector<CappedStore> capped = FindCapped(job_items, stores);
+  if (capped.empty()) return;
+  LockStores(capped);
+  Call([&] {
+    /* Only now: the snapshot sees the rows of this statement, and those of the locks' last holders. */
+    CommandCounterIncrement();
+    Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
+    for (const CappedStore& store : capped) {
+      if (!IsAboveCap(job_items, store, snapshot)) continue;
+      if (!IsRestored(job_items, snapshot)) Refuse(store);
+      break;
+    }
+    UnregisterSnapshot(snapshot);
+  });
+}
+
+}  // namespace product_optimizer
