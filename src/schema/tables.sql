@@ -20,7 +20,7 @@ COMMENT ON COLUMN jobs.name IS 'For people and reports; up to 255 characters.';
 COMMENT ON COLUMN jobs.instructions IS 'Developer message sent with each item, up to 100,000 characters; NULL means product_optimizer.instructions.';
 COMMENT ON COLUMN jobs.response_schema IS 'JSON Schema (an object) of the answer, sent as structured output; up to 200,000 characters as text.';
 COMMENT ON COLUMN jobs.model IS 'Model name; NULL means product_optimizer.model.';
-COMMENT ON COLUMN jobs.params IS 'JSON object merged over the request body, such as {"temperature": 0.2}; up to 100,000 characters as text.';
+COMMENT ON COLUMN jobs.params IS 'JSON object merged over the request body, such as {"temperature": 0.2}; up to 100,000 characters as text. Roles that may not pause the worker can use some keys only; others raise 42501.';
 COMMENT ON COLUMN jobs.cancelled_at IS 'Set by cancel_job().';
 
 CREATE TABLE job_items (

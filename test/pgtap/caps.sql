@@ -1,4 +1,4 @@
--- What one role or one store cannot do to all: sizes and stores.max_pending.
+-- What one role or one store cannot do to all: sizes, stores.max_pending, and the keys of params.
 BEGIN;
 SELECT no_plan();
 SELECT extnamespace::regnamespace AS schema FROM pg_extension WHERE extname = 'product_optimizer' \gset
@@ -94,6 +94,40 @@ SELECT pg_temp.is_full(pg_temp.put('capped', 1), 'capped', 6, 'and exactly');
 -- Slower, but as exact, where somebody has dropped the indexes.
 DROP INDEX idx_stores_capped, idx_job_items_scheduled_store;
 SELECT pg_temp.is_full(pg_temp.put('capped', 1), 'capped', 6, 'without the indexes');
+
+-- The keys of params, for a role below the operator.
+CREATE ROLE caps_maker;
+GRANT USAGE ON SCHEMA :schema TO caps_maker;
+GRANT SELECT, INSERT, UPDATE ON jobs TO caps_maker;
+CREATE FUNCTION pg_temp.job(params text) RETURNS text LANGUAGE sql AS $$ SELECT format('INSERT INTO jobs (params) VALUES (%L)', params) $$;
+SET LOCAL ROLE caps_maker;
+SELECT lives_ok(pg_temp.job(params), 'allowed: ' || coalesce(params, 'NULL'))
+  FROM (VALUES (NULL), ('{}'), ('{"temperature": 0.2, "top_p": 1, "seed": 1, "stop": "x", "presence_penalty": 0, "frequency_penalty": 0}'),
+               ('{"reasoning_effort": "low", "verbosity": "low", "max_completion_tokens": 100}'), ('{"max_tokens": 100}'), ('{"reasoning_effort": null}'),
+               ('{"reasoning": {"effort": "low"}, "text": {"verbosity": "low", "format": {"type": "text"}}, "max_output_tokens": 100}'),
+               ('{"reasoning": null, "text": "no object"}'), ('{"response_format": {"type": "text"}}')) v(params);
+SELECT throws_ok(pg_temp.job(params), '42501', format('role caps_maker may not set "%s" in params', refused), 'refused: ' || params)
+  FROM (VALUES ('{"service_tier": "priority"}', 'service_tier'), ('{"metadata": {}}', 'metadata'), ('{"store": true}', 'store'), ('{"store": null}', 'store'),
+               ('{"tools": []}', 'tools'), ('{"web_search_options": {}}', 'web_search_options'), ('{"user": "x"}', 'user'), ('{"Temperature": 1}', 'Temperature'),
+               ('{"temperature": 1, "n": 5}', 'n'), ('{"stream": true}', 'stream'), ('{"": 1}', ''), ('{"max_tokens": null}', 'max_tokens: null'),
+               ('{"text": {"verbosity": "low", "x": 1}}', 'text.x'), ('{"reasoning": {"effort": "low", "summary": "detailed"}}', 'reasoning.summary')) v(params, refused);
+SELECT throws_ok(pg_temp.job('[1]'), '23514', NULL, 'what is no object is refused as such');
+SELECT throws_ok($$ UPDATE jobs SET params = '{"store": true}' WHERE params = '{}' $$, '42501', NULL, 'an UPDATE is refused too');
+SELECT throws_ok($$ INSERT INTO jobs (id) SELECT max(id) FROM jobs ON CONFLICT (id) DO UPDATE SET params = '{"store": true}' $$, '42501', NULL, 'and ON CONFLICT');
+RESET ROLE;
+SELECT lives_ok($$ UPDATE jobs SET params = '{"store": true}' WHERE params = '{}' $$, 'a superuser may');
+SET LOCAL ROLE caps_maker;
+SELECT lives_ok($$ UPDATE jobs SET name = 'renamed' WHERE params = '{"store": true}' $$, 'such a job can be changed otherwise');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION optimizer_pause(text) TO caps_maker;
+SET LOCAL ROLE caps_maker;
+SELECT lives_ok(pg_temp.job('{"service_tier": "flex"}'), 'so may who may pause the worker');
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION optimizer_pause(text) FROM caps_maker;
+ALTER TABLE jobs OWNER TO caps_maker;
+SET LOCAL ROLE caps_maker;
+SELECT lives_ok(pg_temp.job('{"service_tier": "flex"}'), 'and the owner of jobs');
+RESET ROLE;
 
 SELECT * FROM finish();
 ROLLBACK;
