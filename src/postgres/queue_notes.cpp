@@ -246,7 +246,23 @@ int ColumnOf(TupleDesc description, const char* name) {
   return column;
 }
 
-/* Reads the inserted rows, notes the waiting ones per store, and refuses more of them than a store may have.
+/*
+ * The constraint job_items_payload_size sees only the compressed size of a payload that comes out of another
+ * row; a dump would bring it unpacked, and be refused.
+ */
+void CheckPayload(Relation job_items, Datum payload) {
+  constexpr Size kLargest = 8 * 1024 * 1024; /* as the constraint says */
+  if (toast_raw_datum_size(payload) > kLargest)
+    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                    errmsg("new row for relation \"job_items\" violates check constraint "
+                           "\"job_items_payload_size\""),
+                    errdetail("The payload is compressed, and too large when it is unpacked."),
+                    errtableconstraint(job_items, "job_items_payload_size")));
+}
+
+/*
+ * Reads the inserted rows and notes the waiting ones per store; refuses payloads that are too large, and more
+ * waiting rows than their store may have.
  */
 void NoteInserted(const TriggerData* trigger) {
   TupleDesc const description = RelationGetDescr(trigger->tg_relation);
@@ -259,11 +275,13 @@ void NoteInserted(const TriggerData* trigger) {
     const int instance = ColumnOf(description, "instance_id");
     const int status = ColumnOf(description, "status");
     const int priority = ColumnOf(description, "priority");
+    const int payload = ColumnOf(description, "payload");
     TupleTableSlot* const slot = MakeSingleTupleTableSlot(description, &TTSOpsMinimalTuple);
     tuplestore_select_read_pointer(inserted, tuplestore_alloc_read_pointer(inserted, EXEC_FLAG_REWIND));
     tuplestore_rescan(inserted);
     while (tuplestore_gettupleslot(inserted, true, false, slot)) {
       bool is_null;
+      CheckPayload(trigger->tg_relation, slot_getattr(slot, payload, &is_null));
       const text* const state = DatumGetTextPP(slot_getattr(slot, status, &is_null));
       const bool is_pending = IsText(state, "PENDING");
       if (!is_pending && !IsText(state, "SCHEDULED")) continue;

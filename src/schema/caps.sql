@@ -9,8 +9,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION unpack_payload() IS 'Internal trigger: a payload that comes compressed out of another row is unpacked, so that its real size is checked.';
 
--- What was accepted compressed would else be refused by a restore, which brings it as text.
-CREATE TRIGGER unpack_payload BEFORE INSERT OR UPDATE OF payload ON job_items
+-- What was accepted compressed would else be refused by a restore, which brings it as text.  Inserted rows are checked by
+-- note_arrivals(), for a condition of a row trigger is read anew by every INSERT.
+CREATE TRIGGER unpack_payload BEFORE UPDATE OF payload ON job_items
   FOR EACH ROW WHEN (pg_catalog.pg_column_compression(NEW.payload) IS NOT NULL)
   EXECUTE FUNCTION unpack_payload();
 
