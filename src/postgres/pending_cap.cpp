@@ -1,5 +1,6 @@
 #include "postgres/pending_cap.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -84,20 +85,50 @@ std::int64_t FindCap(Relation stores, const ScanKeyData* key, Snapshot snapshot)
   return most;
 }
 
+/* Looks for each of the names. */
+void LookUpCaps(Relation stores, const std::set<std::string>& names, Snapshot snapshot,
+                std::vector<CappedStore>& capped) {
+  for (const std::string& name : names) {
+    const ScanKeyData key = KeyOfStore(stores, name);
+    const std::int64_t most = FindCap(stores, &key, snapshot);
+    if (most >= 0) capped.push_back({&name, most});
+  }
+}
+
+/* Looks through all that have a cap; false when those are more than the names. */
+bool ReadCaps(Relation stores, const std::set<std::string>& names, Snapshot snapshot, std::string& store,
+              std::vector<CappedStore>& capped) {
+  const AttrNumber instance = ColumnOf(stores, "instance_id");
+  const AttrNumber column = ColumnOf(stores, "max_pending");
+  std::size_t rows = 0;
+  ForEachRow(stores, "idx_stores_capped", nullptr, snapshot, [&](HeapTuple row) {
+    if (++rows > names.size()) return false;
+    bool is_null;
+    KeyFromDatum(heap_getattr(row, instance, RelationGetDescr(stores), &is_null), store);
+    const auto name = names.find(store);
+    const std::int64_t most = CapOf(row, column, RelationGetDescr(stores));
+    if (name != names.end() && most >= 0) capped.push_back({&*name, most});
+    return true;
+  });
+  return rows <= names.size();
+}
+
+/* Those of the names that have a cap, in the order of the names; reads whichever are fewer. */
 std::vector<CappedStore> FindCapped(Relation job_items, const std::set<std::string>& names) {
   std::vector<CappedStore> capped;
-  capped.reserve(names.size());
+  std::string store;
   Call([&] {
     Relation const stores = OpenBeside(job_items, "stores");
     Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
-    for (const std::string& name : names) {
-      const ScanKeyData key = KeyOfStore(stores, name);
-      const std::int64_t most = FindCap(stores, &key, snapshot);
-      if (most >= 0) capped.push_back({&name, most});
+    if (!ReadCaps(stores, names, snapshot, store, capped)) {
+      capped.clear();
+      LookUpCaps(stores, names, snapshot, capped);
     }
     UnregisterSnapshot(snapshot);
     table_close(stores, AccessShareLock);
   });
+  std::sort(capped.begin(), capped.end(),
+            [](const CappedStore& a, const CappedStore& b) { return *a.name < *b.name; });
   return capped;
 }
 

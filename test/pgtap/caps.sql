@@ -56,6 +56,8 @@ SELECT lives_ok(pg_temp.put('closed', 0), 'an insert of nothing');
 SELECT lives_ok(pg_temp.put('free', 100), 'a store whose row has no cap');
 SELECT lives_ok(pg_temp.put('unknown', 100), 'a store without a row');
 SELECT pg_temp.is_full($$ INSERT INTO job_items (instance_id, payload) VALUES ('other', '1'), ('free', '1'), ('capped', '1') $$, 'capped', 3, 'one full store among several');
+SELECT pg_temp.is_full($$ INSERT INTO job_items (instance_id, payload) SELECT CASE n WHEN 9 THEN 'capped' ELSE 'one-' || n END, '1' FROM generate_series(1, 20) n $$,
+                       'capped', 3, 'and among more stores than have caps');
 RESET ROLE;
 SELECT is(pg_temp.waiting('capped'), 3::bigint, 'what was refused left nothing');
 SELECT is(pg_temp.waiting('other'), 0::bigint, 'nor did its statement in other stores');
