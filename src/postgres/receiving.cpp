@@ -150,6 +150,10 @@ void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailu
     settlement.decision.action = Action::kFail;
     settlement.outcome.error = OneLine("the answer cannot be stored: " + failure.message, 900);
     settlement.outcome.error_code = "unstorable_answer";
+    worker.counted.paid_results_lost++;
+    WarnLine("the answer to item " + std::to_string(settlement.held.claim.id) +
+                 " can never be stored: " + OneLine(failure.message, 400),
+             "It was paid, and its item fails.");
     return;
   }
   /* Or the database's encoding lacks a character of the error's own words. */
@@ -247,12 +251,14 @@ void DropAnswers(Worker& worker) {
   std::string ids;
   int count = 0;
   for (const Settlement& settlement : worker.to_settle) {
+    if (settlement.written) Count(worker.counted, settlement, true);
     if (settlement.written || settlement.decision.action != Action::kComplete ||
         IsSuperseded(worker, settlement.held))
       continue;
     if (++count <= kMostNamed) ids += (count > 1 ? ", " : "") + std::to_string(settlement.held.claim.id);
   }
   worker.to_settle.clear();
+  worker.counted.paid_results_lost += count;
   if (count == 0) return;
   WarnLine(std::to_string(count) + (count == 1 ? " answer" : " answers") +
                " could not be written before the worker had to go: item " + ids +

@@ -26,7 +26,8 @@ void Settle(Worker& worker, std::uint64_t now_ns);
  */
 void SettleAtExit(Worker& worker);
 
-/* Forgets the answers that are not written, and logs whose they were. */
+/* At exit: counts what was written; forgets the answers that were not, counts them and logs whose they were.
+ */
 void DropAnswers(Worker& worker);
 
 /* When Settle() next has something to do; kNever when it has nothing. */

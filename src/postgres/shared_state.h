@@ -31,6 +31,7 @@ struct Counters {
   std::int64_t rate_limited; /* 429s received */
   std::int64_t orphans_rescued;
   std::int64_t late_results_rejected;
+  std::int64_t paid_results_lost; /* answers that came and could not be kept */
   std::int64_t prompt_tokens;
   std::int64_t completion_tokens;
 };

@@ -87,9 +87,9 @@ Datum product_optimizer_stats(PG_FUNCTION_ARGS) {
       row.AddCount(usage.tokens);
       row.AddCount(usage.tokens_limit);
       row.Add(PercentDatum(usage.tokens, usage.tokens_limit));
-      for (const std::int64_t counter :
-           {c.claims, c.items_claimed, c.items_done, c.items_failed, c.retries, c.rate_limited,
-            c.orphans_rescued, c.late_results_rejected, c.prompt_tokens, c.completion_tokens})
+      for (const std::int64_t counter : {c.claims, c.items_claimed, c.items_done, c.items_failed, c.retries,
+                                         c.rate_limited, c.orphans_rescued, c.late_results_rejected,
+                                         c.paid_results_lost, c.prompt_tokens, c.completion_tokens})
         row.AddCount(counter);
       const bool no_latency = slot->latency.total() == 0;
       for (const double share : {0.5, 0.95, 0.99})

@@ -5,6 +5,7 @@
 #include "postgres/receiving.h"
 #include "postgres/transaction.h"
 #include "postgres/upkeep.h"
+#include "postgres/worker_report.h"
 
 namespace product_optimizer {
 
@@ -47,6 +48,10 @@ static void HandBack(int, Datum argument) {
     worker->handed_back = RunTransaction(&failure, [&] {
                             if (TableIsFree()) SettleAtExit(*worker);
                           }) != WorkResult::kFailed;
+    const std::size_t dropped = worker->in_flight.size();
+    if (worker->handed_back && dropped > 0)
+      LogLine("dropped " + std::to_string(dropped) + (dropped == 1 ? " request" : " requests") +
+              " in flight, which the API may bill");
   } catch (...) {
     /* Out of memory at exit: the next worker rescues what is left. */
   }
@@ -63,6 +68,7 @@ static void GiveUpAnswers(int, Datum argument) {
     if (!worker->handed_back)
       for (Settlement& settlement : worker->to_settle) settlement.written = false;
     DropAnswers(*worker);
+    PublishCounters(*worker);
   } catch (...) {
     worker->to_settle.clear();
   }

@@ -33,6 +33,7 @@ void AddUp(Counters& sum, const Counters& more) {
   sum.rate_limited += more.rate_limited;
   sum.orphans_rescued += more.orphans_rescued;
   sum.late_results_rejected += more.late_results_rejected;
+  sum.paid_results_lost += more.paid_results_lost;
   sum.prompt_tokens += more.prompt_tokens;
   sum.completion_tokens += more.completion_tokens;
 }
@@ -47,6 +48,14 @@ std::uint64_t NextAt(std::uint64_t last_ns, std::int64_t interval_ms) {
 std::uint64_t WorkerReport::NextAtNs(const Worker& worker) const {
   return std::min(NextAt(heartbeat_ns_, worker.settings.heartbeat_interval_ms),
                   NextAt(connections_ns_, worker.settings.stats_log_interval_ms));
+}
+
+void PublishCounters(Worker& worker) {
+  {
+    LockScope scope(worker.slot->lock);
+    AddUp(worker.slot->counters, worker.counted);
+  }
+  worker.counted = Counters{};
 }
 
 void WorkerReport::Publish(Worker& worker, std::uint64_t now_ns) {

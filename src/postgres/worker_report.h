@@ -10,6 +10,9 @@
 
 namespace product_optimizer {
 
+/* Adds what was counted since the last time to the slot. */
+void PublishCounters(Worker& worker);
+
 class WorkerReport {
  public:
   explicit WorkerReport(std::uint64_t now_ns) : heartbeat_ns_(now_ns), connections_ns_(now_ns) {}

@@ -6,7 +6,7 @@ CREATE FUNCTION optimizer_stats(
   OUT requests_last_minute bigint, OUT requests_per_minute bigint, OUT rpm_percent numeric,
   OUT tokens_last_minute bigint, OUT tokens_per_minute bigint, OUT tpm_percent numeric,
   OUT claims bigint, OUT items_claimed bigint, OUT items_done bigint, OUT items_failed bigint, OUT retries bigint,
-  OUT rate_limited bigint, OUT orphans_rescued bigint, OUT late_results_rejected bigint,
+  OUT rate_limited bigint, OUT orphans_rescued bigint, OUT late_results_rejected bigint, OUT paid_results_lost bigint,
   OUT prompt_tokens bigint, OUT completion_tokens bigint,
   OUT latency_p50_ms bigint, OUT latency_p95_ms bigint, OUT latency_p99_ms bigint,
   OUT started_at timestamptz, OUT stats_since timestamptz)
@@ -14,7 +14,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS 'MODULE_PATHNAME', 'product_optimizer_stats';
 COMMENT ON FUNCTION optimizer_stats() IS
-'One row about this database''s queue and worker. pending and scheduled are exact up to 1000 and estimates above; the counters count since stats_since (the server''s start); requests and tokens of the last minute are those of the busiest model, over all databases.';
+'One row about this database''s queue and worker. pending and scheduled are exact up to 1000 and estimates above; the counters count since stats_since (the server''s start); late_results_rejected are answers whose claim had ended, paid_results_lost those that could not be written until their worker stopped, or never can be; requests and tokens of the last minute are those of the busiest model, over all databases.';
 
 CREATE FUNCTION optimizer_workers(
   OUT database name, OUT pid int, OUT state text, OUT state_reason text, OUT in_flight int, OUT last_error text,

@@ -85,7 +85,7 @@ SELECT ok(c = ANY ((SELECT proargnames FROM pg_proc WHERE proname = 'optimizer_s
           'optimizer_stats() has ' || c)
   FROM unnest(ARRAY['worker_state', 'state_reason', 'pending', 'scheduled', 'in_flight', 'connections_open', 'connections_idle',
     'requests_last_minute', 'requests_per_minute', 'rpm_percent', 'tokens_last_minute', 'tokens_per_minute', 'tpm_percent', 'claims',
-    'items_done', 'items_failed', 'retries', 'rate_limited', 'orphans_rescued', 'late_results_rejected', 'prompt_tokens',
+    'items_done', 'items_failed', 'retries', 'rate_limited', 'orphans_rescued', 'late_results_rejected', 'paid_results_lost', 'prompt_tokens',
     'completion_tokens', 'latency_p50_ms', 'latency_p95_ms', 'latency_p99_ms', 'started_at', 'stats_since']) c;
 
 SELECT is((SELECT count(*) FROM pg_settings WHERE name IN ('product_optimizer.api_key', 'product_optimizer.proxy')), 0::bigint,
