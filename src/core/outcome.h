@@ -23,9 +23,9 @@ enum class OutcomeKind {
 struct Outcome {
   OutcomeKind kind = OutcomeKind::kRetry;
 
-  std::string result; /* kDone: valid JSON text that jsonb accepts (no NUL, UTF-8) */
-  std::string model;  /* as the server named it; empty when it did not */
-  std::optional<std::int32_t> prompt_tokens;     /* 0 … 2^31-1 */
+  std::string result;                        /* kDone: valid JSON text that jsonb accepts (no NUL, UTF-8) */
+  std::string model;                         /* as the server named it; empty when it did not */
+  std::optional<std::int32_t> prompt_tokens; /* 0 … 2^31-1 */
   std::optional<std::int32_t> completion_tokens; /* 0 … 2^31-1 */
 
   std::string error;      /* one plain sentence for the row, at most 1000 bytes; never holds a secret */
@@ -35,6 +35,7 @@ struct Outcome {
   std::optional<std::int64_t> retry_after_ms; /* the server's word: 0 … 3,600,000 */
   bool slow_down = false;                     /* the server asks for a lower rate, not only for a pause */
   bool rejected_request = false; /* kFail by HTTP 400: the same error on many rows means a wrong setting */
+  bool of_model_alone = false;   /* kBlock that another model need not meet */
 };
 
 }  // namespace product_optimizer

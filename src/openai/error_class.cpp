@@ -113,6 +113,9 @@ void Classify(const ApiError& error, Outcome* outcome) {
   std::optional<OutcomeKind> kind = FindVerdict(error.code);
   if (!kind) kind = FindVerdict(error.type);
   outcome->kind = kind.value_or(VerdictOfStatus(error.status));
+  /* Others name an unknown model by a 404 without a code. */
+  outcome->of_model_alone =
+      error.code == "model_not_found" || (!kind && (error.status == 403 || error.status == 404));
 
   /* The code of a passing limit, but more than the limit ever lets through. */
   if (outcome->kind == OutcomeKind::kHoldOff &&

@@ -54,7 +54,7 @@ void Unblock(Worker& worker) {
 
 }  // namespace
 
-void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
+void BlockQueue(Worker& worker, const Outcome& outcome, bool of_model, std::uint64_t now_ns) {
   if (worker.block.no_key) return; /* that is the reason to be seen, and only a reload ends it */
   const bool news = worker.block.reason.empty();
   /* Answers of the same burst do not make the next probe come later. */
@@ -63,6 +63,7 @@ void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
     worker.block.probes++;
   }
   worker.block.reason = outcome.error;
+  worker.block.of_model = of_model;
   if (news)
     WarnLine("the queue is blocked: " + outcome.error,
              "It goes on by itself when a probe succeeds, and probes at once after a reload.");
@@ -70,7 +71,7 @@ void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns) {
 
 void NoticeSuccess(Worker& worker, bool with_settings_model) {
   worker.key_works = true;
-  Unblock(worker);
+  if (with_settings_model || !worker.block.of_model) Unblock(worker);
   if (!with_settings_model) return;
   worker.canary.proven = true;
   Decided(worker, true);
@@ -110,7 +111,7 @@ void JudgeByCanary(Worker& worker, Outcome outcome, std::uint64_t now_ns) {
     if (!relevant) return; /* an item has succeeded in the meantime */
     if (outcome.rejected_request) outcome.error = "the API refuses these settings: " + outcome.error;
     Decided(worker, false);
-    BlockQueue(worker, outcome, now_ns);
+    BlockQueue(worker, outcome, outcome.rejected_request || outcome.of_model_alone, now_ns);
     worker.block.by_canary = outcome.rejected_request;
     return;
   }

@@ -21,7 +21,8 @@ inline bool IsCanary(const HeldClaim& held) {
   return held.claim.attempt == 0;
 }
 
-void BlockQueue(Worker& worker, const Outcome& outcome, std::uint64_t now_ns);
+/* of_model: by the settings' model alone. */
+void BlockQueue(Worker& worker, const Outcome& outcome, bool of_model, std::uint64_t now_ns);
 
 /* Something succeeded: with the model of the settings, or with another. */
 void NoticeSuccess(Worker& worker, bool with_settings_model);

@@ -65,6 +65,7 @@ Choice Preparation::Choose(Candidate& candidate) {
     const bool by_settings = !verdict.by_store && !candidate.item.job_id &&
                              worker_.settings.request.max_output_tokens > LargestTokens(limits);
     prepared.reserved_tokens = 0;
+    prepared.refusal.of_model_alone = by_settings;
     return Refuse(candidate, std::move(prepared), by_settings ? OutcomeKind::kBlock : OutcomeKind::kFail,
                   std::move(error), "exceeds_rate_limit");
   }
@@ -144,7 +145,8 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     const Departure departure = LeaveShared(prepared.bucket, 1, prepared.reserved_tokens);
     worker_.in_flight.emplace(
         id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens,
-                     departure, prepared.estimated_prompt_tokens, item.model.has_value()});
+                     departure, prepared.estimated_prompt_tokens,
+                     item.model.value_or(worker_.settings.request.model) != worker_.settings.request.model});
     worker_.http.Start(id, std::move(request));
   }
   GiveBack();

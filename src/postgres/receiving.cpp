@@ -178,8 +178,9 @@ void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const Buck
   if (decision.hold_off_ms > 0)
     HoldOffShared(bucket, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs, outcome.slow_down);
   if (IsCanary(held)) return JudgeByCanary(worker, std::move(outcome), now_ns);
-  if (decision.block_queue) BlockQueue(worker, outcome, now_ns);
   const bool with_settings_model = bucket.model == worker.settings.request.model;
+  if (decision.block_queue)
+    BlockQueue(worker, outcome, with_settings_model && outcome.of_model_alone, now_ns);
   if (outcome.kind == OutcomeKind::kDone) NoticeSuccess(worker, with_settings_model);
   Settlement settlement{held, std::move(outcome), decision};
   if (settlement.outcome.rejected_request && with_settings_model) Suspect(worker, settlement, now_ns);
@@ -193,12 +194,12 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
     worker.in_flight.erase(found);
     Outcome outcome = ReadCompletion(sent.api, completion);
     /* A job that names a model nobody has, or may use, is that job's fault, and must not stop the others. */
-    if (outcome.kind == OutcomeKind::kBlock && sent.job_chose_model) {
-      const bool unknown = outcome.error_code == "model_not_found";
-      const bool forbidden = completion.status == 403 && !unknown;
-      if (unknown || (forbidden && worker.key_works)) outcome.kind = OutcomeKind::kFail;
-      /* Or nothing is allowed to this key. */
-      if (forbidden && !worker.key_works) worker.canary.at_ns = std::min(worker.canary.at_ns, now_ns);
+    if (outcome.kind == OutcomeKind::kBlock && outcome.of_model_alone && sent.job_chose_model) {
+      if (outcome.error_code == "model_not_found" || worker.key_works) {
+        outcome.kind = OutcomeKind::kFail;
+      } else { /* Or nothing is allowed to this key, or the URL is wrong. */
+        worker.canary.at_ns = std::min(worker.canary.at_ns, now_ns);
+      }
     }
     CorrectBuckets(worker, sent, completion, outcome);
     worker.counted.prompt_tokens += outcome.prompt_tokens.value_or(0);

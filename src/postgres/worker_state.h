@@ -95,6 +95,7 @@ struct Block {
   int probes = 0;
   bool no_key = false;    /* there is nothing to probe with */
   bool by_canary = false; /* it was refused, and no item is asked to probe before it is not */
+  bool of_model = false;  /* the settings' model alone: what another one answers says nothing of it */
 };
 
 /* Whose fault are the items that were refused?  See blocking.h. */

@@ -107,6 +107,49 @@ for my $stores (1, 4)
 	wait_for($node, 'and the queue is free', q{SELECT worker_state = 'idle' FROM optimizer_stats()});
 }
 
+# Also when every item that waits is of that model, and nothing was answered yet.
+for my $fault (['gpt-4-gone', '', 'model_not_found'], ['gpt-4o-mini', '"mock": "forbidden"', 'unsupported_country_region_territory'])
+{
+	my ($model, $more, $code) = @$fault;
+	fresh();
+	configure($node);
+	$job = $node->safe_psql('postgres', "INSERT INTO jobs (model) VALUES ('$model') RETURNING id");
+	rows(30, $more, job => $job);
+	is_deeply(all_finished($node), { FAILED => 30 }, "nothing but items of $model: all fail");
+	is($node->safe_psql('postgres', q{SELECT DISTINCT error_code, attempts, error LIKE 'HTTP 40_: %' FROM job_items}), "$code|1|t", 'with the reason');
+	wait_for($node, 'and block nothing', q{SELECT worker_state = 'idle' FROM optimizer_stats()});
+}
+
+# What the settings hold for all, but one model does not take, fails the items of jobs with that model.
+fresh();
+configure($node, extra_body => '{"verbosity": "low"}');
+$job = $node->safe_psql('postgres', q{INSERT INTO jobs (model) VALUES ('gpt-4o-mini') RETURNING id});
+rows(30, '', job => $job);
+rows(30);
+is_deeply(all_finished($node), { DONE => 30, FAILED => 30 }, 'an extra_body that the model of a job does not take fails that job only');
+rows(30, '', job => $job);
+is_deeply(all_finished($node), { DONE => 30, FAILED => 60 }, 'and alone as well');
+wait_for($node, 'the queue is free', q{SELECT worker_state = 'idle' FROM optimizer_stats()});
+configure($node, extra_body => undef);
+
+# A model of the settings that is gone blocks, whatever another model answers meanwhile; so it does when a job names it.
+fresh();
+my $offset = -s $node->logfile;
+$job = $node->safe_psql('postgres', q{INSERT INTO jobs (model) VALUES ('gpt-4o-mini') RETURNING id});
+my $same = $node->safe_psql('postgres', q{INSERT INTO jobs (model) VALUES ('gpt-5.9-gone') RETURNING id});
+configure($node, model => 'gpt-5.9-gone');
+$node->safe_psql('postgres', "INSERT INTO job_items (job_id, instance_id, payload)
+	SELECT (ARRAY[NULL, $job, $same])[1 + n % 3], 'store-' || n % 4, '{\"title\": \"Mug.\"}' FROM generate_series(1, 300) n");
+wait_for($node, 'a model of the settings that is gone blocks the queue',
+	q{SELECT worker_state = 'blocked' AND state_reason LIKE '%gpt-5.9-gone%' FROM optimizer_stats()});
+wait_until('it is probed again', sub { scalar(() = $mock->log(model => 'gpt-5.9-gone')) >= 1 && log_lines($node, qr/heartbeat: blocked/, $offset) >= 2 });
+cmp_ok(scalar(() = $mock->log(model => 'gpt-5.9-gone')), '<=', 30, 'and hardly asked for');
+is(scalar(() = log_lines($node, qr/the queue is blocked/, $offset)), 1, 'that is said once');
+is(scalar(() = log_lines($node, qr/the queue goes on/, $offset)), 0, 'and nothing else');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status = 'FAILED'}), 0, 'no row is lost');
+configure($node, model => undef);
+is_deeply(all_finished($node), { DONE => 200, FAILED => 100 }, 'mended, it goes on; now the model is only the fault of the job that names it');
+
 is(worker_pid($node), $pid, 'it was the same worker all the time');
 unlike(log_since($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 key_never_logged($node);

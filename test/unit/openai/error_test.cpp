@@ -267,6 +267,21 @@ TEST(ShouldRetryTest, WinsOverTheTable) {
   EXPECT_EQ(Read(400, "", "x-should-retry: perhaps").kind, Kind::kFail);
 }
 
+TEST(ModelAloneTest, IsWhatAnotherModelNeedNotMeet) {
+  EXPECT_TRUE(Read(404, Error("\"model_not_found\"", kInvalid)).of_model_alone);
+  EXPECT_TRUE(Read(403, Error("\"model_not_found\"", kInvalid)).of_model_alone);
+  EXPECT_TRUE(Read(403, Error("null", "\"request_forbidden\"")).of_model_alone);
+  EXPECT_TRUE(Read(404, R"({"error":"model 'm' not found"})").of_model_alone);
+  EXPECT_TRUE(
+      Read(404, R"({"object":"error","message":"m","type":"NotFoundError","code":404})").of_model_alone);
+  EXPECT_FALSE(Read(403, Error("\"account_deactivated\"", "null")).of_model_alone) << "a key, not a model";
+  EXPECT_FALSE(Read(403, Error("null", kQuota)).of_model_alone);
+  EXPECT_FALSE(Read(401, Error("\"invalid_api_key\"", kInvalid)).of_model_alone);
+  EXPECT_FALSE(Read(429, Error("null", kQuota)).of_model_alone);
+  EXPECT_FALSE(Read(405, "").of_model_alone);
+  EXPECT_FALSE(Read(400, Error("\"unsupported_value\"", kInvalid)).of_model_alone);
+}
+
 TEST(TransportTest, MayPassUnlessTheUrlIsRefused) {
   const Outcome outcome = ReadTransportFailure("timeout", "no answer\nwithin 120 s");
   EXPECT_EQ(outcome.kind, Kind::kRetry);
