@@ -50,6 +50,35 @@ $node->safe_psql('postgres', 'ALTER SYSTEM RESET default_transaction_read_only')
 $node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 wait_for($node, 'sessions may write again', q{SHOW default_transaction_read_only}, expect => 'off');
 
+# What an administrator sets for the sessions of a database or a role, and what would hurt the worker if it inherited it.
+my %hostile = (default_transaction_read_only => 'on', default_transaction_isolation => 'serializable', default_transaction_deferrable => 'on',
+	statement_timeout => '1ms', lock_timeout => '1ms', idle_in_transaction_session_timeout => '1ms', search_path => 'pg_temp',
+	enable_indexscan => 'off', row_security => 'off', array_nulls => 'off', quote_all_identifiers => 'on', bytea_output => 'escape',
+	datestyle => 'SQL, DMY', intervalstyle => 'sql_standard', extra_float_digits => '-15', client_encoding => 'LATIN1');
+{
+	local $ENV{PGOPTIONS} = '-c statement_timeout=0 -c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed'
+	  . ' -c default_transaction_deferrable=off -c search_path=public -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
+	my $user = $node->safe_psql('postgres', 'SELECT current_user');
+	$node->safe_psql('postgres', 'TRUNCATE job_items');
+	for my $whose ('DATABASE postgres', "ROLE $user")
+	{
+		$mock->reset;
+		$node->safe_psql('postgres', join ';', map { "ALTER $whose SET $_ = '$hostile{$_}'" } sort keys %hostile);
+		$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . wait_for_worker($node) . ', 10000)');
+		$pid = wait_for_worker($node);
+		insert_rows(30, $whose);
+		$node->safe_psql('postgres', q{INSERT INTO job_items (instance_id, payload, run_after) VALUES ('later', '{"title": "Later."}', clock_timestamp() + '1 s')});
+		insert_item($node, '{"title": "Again.", "mock": "http_500*1"}');
+		my $counts = all_finished($node, name => "ALTER $whose SET …: all finished");
+		is_deeply([ keys %$counts ], ['DONE'], "ALTER $whose SET …: all are done");
+		is($mock->stats->{requests}, 33, "ALTER $whose SET …: with one request each, and one more");
+		is(worker_pid($node), $pid, "ALTER $whose SET …: by one worker");
+		$node->safe_psql('postgres', "ALTER $whose RESET ALL");
+	}
+}
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 10000)");
+$pid = wait_for_worker($node);
+
 # When the worker has to go before that is over, the log tells whose answers were lost.
 my $id = $node->safe_psql('postgres', q{TRUNCATE job_items; INSERT INTO trouble VALUES ('23514');
 	INSERT INTO job_items (instance_id, payload) VALUES ('a', '{"title": "Lost."}') RETURNING id});
@@ -79,6 +108,40 @@ cmp_ok($failures->(), '<=', 6, 'without a storm of processes');
 rename "$folder/PG_VERSION.away", "$folder/PG_VERSION" or die;
 insert_rows(5, 'Mended', 'broken');
 is_deeply(all_finished($node, db => 'broken'), { DONE => 5 }, 'mended, it has its worker again');
+
+# One that lets nobody in: its worker goes on, is not started again when it has gone, and nothing storms; CONNECTION
+# LIMIT 0 is for others.
+$node->safe_psql('postgres', 'ALTER DATABASE broken ALLOW_CONNECTIONS false');
+$offset = -s $node->logfile;
+$node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . worker_pid($node, 'broken') . ', 10000)');
+wait_until('the launcher has looked around twice', sub { log_lines($node, qr/heartbeat/, $offset) >= 2 });
+is(worker_pid($node, 'broken'), '', 'a database that allows no connections has no worker');
+is(scalar(() = log_lines($node, qr/FATAL/, $offset)), 1, 'and none is tried');
+$node->safe_psql('postgres', 'ALTER DATABASE broken ALLOW_CONNECTIONS true CONNECTION LIMIT 0');
+wait_until('it has one again when it does', sub { worker_pid($node, 'broken') ne '' });
+insert_rows(5, 'Limited', 'broken');
+is_deeply(all_finished($node, db => 'broken'), { DONE => 10 }, 'also with CONNECTION LIMIT 0');
+
+# More databases than slots: each is tried, more and more seldom, and the log tells every start.
+my $small = start_cluster('small', $mock->url, settings => { max_databases => 1 }, conf => "log_min_messages = debug1\n");
+$small->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
+wait_for_worker($small);
+my @waiting = map { "waiting_$_" } 1 .. 3;
+$small->safe_psql('postgres', "CREATE DATABASE $_") for @waiting;
+my $since = -s $small->logfile;
+$small->safe_psql($_, 'CREATE EXTENSION product_optimizer') for @waiting;
+my $reports = sub { scalar(() = log_lines($small, qr/WARNING:.*has the extension but gets no worker/, $since)) };
+wait_until('each is reported', sub { $reports->() == 3 });
+my $start = qr/starting background worker process "product_optimizer worker"/;
+my $reported = -s $small->logfile;
+wait_until('they are tried again', sub { log_lines($small, $start, $reported) >= 9 });
+my @at = map { /(\d+):(\d+):([\d.]+)/ ? $1 * 3600 + $2 * 60 + $3 : () } log_lines($small, $start, $reported);
+my $apart = $at[8] - $at[0];
+cmp_ok($apart < 0 ? $apart + 86400 : $apart, '>', 4, 'three times each takes its time: 1 s, then 2 s, then 4 s');
+is($reports->(), 3, 'each is reported once');
+$small->safe_psql('postgres', q{INSERT INTO job_items (instance_id, payload) VALUES ('a', '{"title": "Beside."}')});
+is_deeply(all_finished($small), { DONE => 1 }, 'the one with the slot goes on');
+$small->stop;
 
 # A standby does nothing until it is promoted; then it goes on with what its primary left.
 $node->backup('copy');
@@ -113,11 +176,11 @@ command_ok([ @upgrade, '--check' ], 'pg_upgrade --check');
 command_ok(\@upgrade, 'pg_upgrade');
 $new->start;
 wait_for($new, 'a queue that was paused still is', q{SELECT worker_state = 'paused' FROM optimizer_stats()}, db => 'broken');
-is_deeply(status_counts($new, 'broken'), { DONE => 5, PENDING => 20 }, 'every row came along');
+is_deeply(status_counts($new, 'broken'), { DONE => 10, PENDING => 20 }, 'every row came along');
 $new->safe_psql('broken', 'SELECT optimizer_resume()');
-is_deeply(all_finished($new, db => 'broken'), { DONE => 25 }, 'and the work goes on');
+is_deeply(all_finished($new, db => 'broken'), { DONE => 30 }, 'and the work goes on');
 $new->safe_psql('postgres', q{INSERT INTO job_items (instance_id, payload) VALUES ('a', '{"title": "New."}')});
 is_deeply(all_finished($new), { DONE => 31 }, 'without a word where it was not paused');
 
-unlike(log_since($_), qr/PANIC|was terminated by signal/, 'nothing crashed') for $node, $standby, $new;
+unlike(log_since($_), qr/PANIC|was terminated by signal/, 'nothing crashed') for $node, $small, $standby, $new;
 done_testing();
