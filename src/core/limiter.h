@@ -41,7 +41,7 @@ struct Bucket {
   std::uint64_t hold_until_ns; /* nothing is granted before */
   std::uint64_t slowed_at_ns;  /* when the server last asked for a lower rate; 0 = never */
   double slow_factor;          /* share of the rate that held then */
-  TurnTaking turns;            /* among databases */
+  TurnTaking turns;            /* among workers and callers */
 };
 
 /* kServer: by its headers the server has no room, because others use the same account. */

@@ -1,50 +1,105 @@
 /*
  * turn_taking.h
- *   Who may take next from a bucket that several have use for: whoever took last lets the one go first that
- * was refused meanwhile.  Without it two databases that wake at the same instant share by luck.
+ *   Who may take next from a bucket that several have use for.  Each one's takes are added up in the
+ *   time that they take to flow in; who is ahead lets one go first that waits and is behind.  So those
+ *   who wait get even parts, whoever asks more often, wakes earlier or takes more at once.
  *
- *   Plain memory under the lock of its bucket; all zero is nobody.
+ *   Plain memory under the lock of its bucket; all zero is nobody.  Whoever is waited for costs nothing
+ *   that the bucket can hold: what flows in meanwhile is there for the next.
  */
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+
+#include "core/token_bucket.h"
 
 namespace product_optimizer {
 
-struct TurnTaking {
-  std::uint32_t last;    /* who took last; 0: nobody */
-  std::uint32_t waiting; /* who was refused first since; 0: nobody */
-  std::uint64_t due_ns;  /* when that one comes back */
+struct TurnTaker {
+  std::uint64_t who;      /* 0: nobody */
+  std::uint64_t taken_ns; /* the flow that it took; what it had no use for counts as taken */
+  std::uint64_t due_ns;   /* when it comes back after a refusal … */
+  std::uint64_t late_ns;  /* … and from when on it is no longer waited for; 0: it took since */
+  std::uint64_t seen_ns;
 };
 
-/* So early it may come; so late it need not be waited for: half of what a request takes at that rate. */
-constexpr std::uint64_t kTurnEarlyNs = 1'000'000;
+struct TurnTaking {
+  static constexpr int kMost = 16; /* of more at once, the newest take the places of those not seen longest */
 
-constexpr std::uint64_t TurnPatienceNs(std::int64_t requests_per_minute) {
-  constexpr std::int64_t kLongest = 20'000'000;
-  const std::int64_t half = requests_per_minute > 0 ? 30'000'000'000 / requests_per_minute : kLongest;
-  return static_cast<std::uint64_t>(half < kLongest ? half : kLongest);
+  std::uint64_t served_ns; /* what the one that took last had taken before */
+  TurnTaker takers[kMost];
+};
+
+/* So late whoever waits may come; and so long may be between its look and its take. */
+constexpr std::uint64_t kTurnPatienceNs = 20'000'000;
+constexpr std::uint64_t kTurnClaimNs = 100'000'000;
+/* So far ahead one may get: more than can flow in while both are waited for. */
+constexpr std::uint64_t kTurnLeadNs = 50'000'000;
+/* So far behind one may be: as much as a busy worker misses while it is at its other work. */
+constexpr std::uint64_t kTurnMemoryNs = 250'000'000;
+
+constexpr std::uint64_t TurnPosition(const TurnTaking& turns, const TurnTaker& taker) {
+  return std::max(taker.taken_ns, SaturatingSubtract(turns.served_ns, kTurnMemoryNs));
 }
 
-/* How long this one waits for another's turn; 0: not at all. */
-constexpr std::uint64_t YieldNs(const TurnTaking& turns, std::uint32_t who, std::uint64_t now_ns,
-                                std::uint64_t patience_ns) {
-  const bool others_turn = turns.last == who && turns.waiting != 0 && turns.waiting != who;
-  if (!others_turn || now_ns + kTurnEarlyNs < turns.due_ns || now_ns >= turns.due_ns + patience_ns) return 0;
-  return turns.due_ns + patience_ns - now_ns;
+constexpr TurnTaker& FindTaker(TurnTaking& turns, std::uint64_t who, std::uint64_t now_ns) {
+  TurnTaker* place = &turns.takers[0];
+  for (TurnTaker& taker : turns.takers) {
+    if (taker.who == who) {
+      taker.seen_ns = now_ns;
+      return taker;
+    }
+    if (taker.seen_ns < place->seen_ns) place = &taker;
+  }
+  *place = {who, turns.served_ns, 0, 0, now_ns};
+  return *place;
 }
 
-constexpr void NoteTaken(TurnTaking& turns, std::uint32_t who) {
-  turns.last = who;
-  if (turns.waiting == who) turns.waiting = 0;
+/* How long this one, which is not 0, lets others go first; 0: not at all. */
+constexpr std::uint64_t YieldNs(const TurnTaking& turns, std::uint64_t who, std::uint64_t now_ns) {
+  std::uint64_t mine = turns.served_ns;
+  for (const TurnTaker& taker : turns.takers)
+    if (taker.who == who) mine = TurnPosition(turns, taker);
+  std::uint64_t until_ns = now_ns;
+  for (const TurnTaker& taker : turns.takers) {
+    if (taker.who == who || now_ns >= taker.late_ns) continue;
+    /* Once it is due it may take at any moment: worth another look soon. */
+    const std::uint64_t look_ns = SaturatingAdd(std::max(taker.due_ns, now_ns), kTurnPatienceNs);
+    if (TurnPosition(turns, taker) + kTurnLeadNs < mine)
+      until_ns = std::max(until_ns, std::min(look_ns, taker.late_ns));
+  }
+  return until_ns - now_ns;
 }
 
-constexpr void NoteRefused(TurnTaking& turns, std::uint32_t who, std::uint64_t now_ns, std::uint64_t wait_ns,
-                           std::uint64_t patience_ns) {
-  const bool is_free = turns.waiting == 0 || turns.waiting == who || now_ns >= turns.due_ns + patience_ns;
-  if (!is_free) return;
-  turns.waiting = who;
-  turns.due_ns = now_ns + wait_ns;
+/* It took what flows in within so long. */
+constexpr void NoteTaken(TurnTaking& turns, std::uint64_t who, std::uint64_t now_ns, std::uint64_t flow_ns) {
+  TurnTaker& taker = FindTaker(turns, who, now_ns);
+  const std::uint64_t position = TurnPosition(turns, taker);
+  turns.served_ns = std::max(turns.served_ns, position);
+  taker.taken_ns = SaturatingAdd(position, flow_ns);
+  taker.late_ns = 0;
+}
+
+/* It was refused, and told to come back after so long. */
+constexpr void NoteRefused(TurnTaking& turns, std::uint64_t who, std::uint64_t now_ns,
+                           std::uint64_t wait_ns) {
+  TurnTaker& taker = FindTaker(turns, who, now_ns);
+  taker.due_ns = SaturatingAdd(now_ns, wait_ns);
+  taker.late_ns = SaturatingAdd(taker.due_ns, kTurnPatienceNs);
+}
+
+/* It saw that there is something for it, and is about to take it. */
+constexpr void NoteComing(TurnTaking& turns, std::uint64_t who, std::uint64_t now_ns) {
+  TurnTaker& taker = FindTaker(turns, who, now_ns);
+  taker.due_ns = now_ns;
+  taker.late_ns = SaturatingAdd(now_ns, kTurnClaimNs);
+}
+
+/* It has no use for its turn. */
+constexpr void StepAside(TurnTaking& turns, std::uint64_t who) {
+  for (TurnTaker& taker : turns.takers)
+    if (taker.who == who) taker.late_ns = 0;
 }
 
 }  // namespace product_optimizer

@@ -40,6 +40,7 @@ const char* GateName(Gate gate) {
 Choice Preparation::Choose(Candidate& candidate) {
   Prepared prepared;
   prepared.bucket = BucketOf(candidate);
+  models_.insert(prepared.bucket.model);
   if (closed_models_.count(prepared.bucket.model) != 0) return Choice::kLeave;
   auto built = BuildRequest(candidate.item, worker_.settings.request);
   if (auto* error = std::get_if<BuildError>(&built)) {
@@ -150,6 +151,17 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     worker_.http.Start(id, std::move(request));
   }
   GiveBack();
+}
+
+void Preparation::NoteModelsInUse() {
+  for (auto& [model, experience] : worker_.models) {
+    if (models_.count(model) != 0) {
+      experience.claims_without = 0;
+    } else {
+      if (!models_.empty() && experience.IsInUse()) experience.claims_without++;
+      StepAsideShared(BucketOfModel(worker_, model));
+    }
+  }
 }
 
 void Preparation::GiveBack() {

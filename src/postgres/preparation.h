@@ -32,6 +32,9 @@ class Preparation {
   /* T1 was committed: sends what was claimed and gives back the rest. */
   void Send(std::vector<Item>& items, std::uint64_t now_ns);
 
+  /* T1 is over: nobody waits for what this database had no use for. */
+  void NoteModelsInUse();
+
   /* T1 failed: gives everything back. */
   void GiveBack();
 
@@ -62,6 +65,7 @@ class Preparation {
 
   Worker& worker_;
   std::map<std::int64_t, Prepared> prepared_; /* by item id */
+  std::set<std::string> models_;              /* that candidates named */
   /* The limiter said no to one of them: nothing smaller may overtake it. */
   std::set<std::string> closed_models_;
   std::uint64_t wait_ns_ = kNever;

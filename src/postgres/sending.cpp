@@ -36,7 +36,7 @@ std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
   std::uint64_t wait_ns = kNever;
   worker.models[worker.settings.request.model];
   for (const auto& [model, experience] : worker.models) {
-    const Room of_model = SharedRoom(BucketOfModel(worker, model));
+    const Room of_model = SharedRoom(BucketOfModel(worker, model), experience.IsInUse());
     permits = std::max(permits, std::min(of_model.requests, experience.FitInto(of_model.tokens)));
     if (of_model.next.wait_ns < wait_ns) {
       wait_ns = of_model.next.wait_ns;
@@ -139,6 +139,7 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
   Preparation preparation(worker);
   std::optional<ClaimResult> claimed = Claim(worker, preparation, how_many, now_ns);
   if (!claimed) return;
+  preparation.NoteModelsInUse();
   const auto count = static_cast<std::int64_t>(claimed->items.size());
   worker.maybe_work = false;
   if (claimed->met_locked) {

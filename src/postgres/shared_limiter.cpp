@@ -32,6 +32,8 @@ static_assert(std::is_trivially_copyable_v<BucketEntry>, "shared memory holds pl
 HTAB* buckets = nullptr;
 LWLock* buckets_lock = nullptr;
 
+enum class Asker { kWorker, kCaller };
+
 struct Reserved {
   std::int64_t requests = 0;
   std::int64_t tokens = 0;
@@ -133,29 +135,54 @@ Verdict Scattered(Verdict verdict) {
 
 constexpr Verdict kTooManyBuckets{Gate::kRequests, 1'000'000'000};
 
-/* How long this database lets another one go first. */
-std::uint64_t Yield(const Bucket& bucket, const Limits& limits, std::uint64_t now) {
-  return YieldNs(bucket.turns, MyDatabaseId, now, TurnPatienceNs(limits.requests_per_minute));
+/* Who takes turns: each database's worker is one, and its callers of try_acquire() together another. */
+std::uint64_t Taker(Asker asker) {
+  return std::uint64_t{MyDatabaseId} * 2 + (asker == Asker::kCaller ? 1 : 0);
 }
 
-void NoteTurn(Bucket& bucket, const Limits& limits, std::uint64_t now, const Verdict& verdict) {
+/* In the time that it takes to flow in, of the dimension that takes longer. */
+std::uint64_t FlowOf(const Limits& limits, std::int64_t requests, std::int64_t tokens) {
+  const auto flow = [](std::int64_t per_minute, std::int64_t n) {
+    return per_minute <= 0 ? 0
+                           : FlowTime({static_cast<std::uint64_t>(per_minute), 60'000'000'000, 1},
+                                      static_cast<std::uint64_t>(n), true);
+  };
+  return std::max(flow(limits.requests_per_minute, requests), flow(limits.tokens_per_minute, tokens));
+}
+
+void NoteTurn(Bucket& bucket, std::uint64_t taker, std::uint64_t now, const Verdict& verdict,
+              std::uint64_t flow_ns) {
+  /* What others leave of the server's count is a guess; nobody is kept waiting for it for long. */
+  constexpr std::uint64_t kLongestGuess = 1'000'000'000;
   if (verdict.gate == Gate::kOpen) {
-    NoteTaken(bucket.turns, MyDatabaseId);
+    NoteTaken(bucket.turns, taker, now, flow_ns);
+  } else if (verdict.gate == Gate::kServer) {
+    NoteRefused(bucket.turns, taker, now, std::min(verdict.wait_ns, kLongestGuess));
   } else if (verdict.gate != Gate::kNeverFits) {
-    NoteRefused(bucket.turns, MyDatabaseId, now, verdict.wait_ns, TurnPatienceNs(limits.requests_per_minute));
+    NoteRefused(bucket.turns, taker, now, verdict.wait_ns);
   }
+}
+
+/* Whether others go first. */
+Verdict Turn(Bucket& bucket, std::uint64_t taker, std::uint64_t now, bool wants_turn) {
+  const std::uint64_t yield_ns = YieldNs(bucket.turns, taker, now);
+  if (yield_ns == 0) return {};
+  if (wants_turn) NoteRefused(bucket.turns, taker, now, yield_ns);
+  return {Gate::kRequests, yield_ns};
 }
 
 /* From both buckets or none; take() is asked of the model's first, and the store's then cannot refuse. */
 template <typename F>
-SharedVerdict TakeFromBoth(const BucketRef& ref, std::int64_t requests, std::int64_t tokens, F take) {
+SharedVerdict TakeFromBoth(const BucketRef& ref, Asker asker, std::int64_t requests, std::int64_t tokens,
+                           F take) {
   LockScope scope(buckets_lock);
   /* Read under the lock, so that decisions are made in the order of their times. */
   const std::uint64_t now = NowNs();
   const BucketPair pair = FindPair(ref, now);
   if (!pair.complete) return {kTooManyBuckets, pair.model != nullptr};
-  const std::uint64_t yield_ns = Yield(*pair.model, ref.limits, now);
-  if (yield_ns > 0) return {{Gate::kRequests, yield_ns}, false};
+  const std::uint64_t taker = Taker(asker);
+  const Verdict turn = Turn(*pair.model, taker, now, true);
+  if (turn.gate != Gate::kOpen) return {turn, false};
   if (pair.store != nullptr) {
     const Verdict of_store = Check(*pair.store, ref.store_limits, now, requests, tokens);
     if (of_store.gate != Gate::kOpen) return {of_store, true};
@@ -163,7 +190,7 @@ SharedVerdict TakeFromBoth(const BucketRef& ref, std::int64_t requests, std::int
   const Verdict of_model = take(*pair.model, ref.limits, now, requests, tokens);
   if (of_model.gate == Gate::kOpen && pair.store != nullptr)
     take(*pair.store, ref.store_limits, now, requests, tokens);
-  NoteTurn(*pair.model, ref.limits, now, of_model);
+  NoteTurn(*pair.model, taker, now, of_model, FlowOf(ref.limits, requests, tokens));
   return {Scattered(of_model), false};
 }
 
@@ -184,7 +211,7 @@ void StartSharedLimiter(LWLock* lock) {
 
 SharedVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens) {
   NoteReservation(ref, requests, tokens);
-  const SharedVerdict verdict = TakeFromBoth(ref, requests, tokens, Reserve);
+  const SharedVerdict verdict = TakeFromBoth(ref, Asker::kWorker, requests, tokens, Reserve);
   if (verdict.verdict.gate != Gate::kOpen) NoteReservation(ref, -requests, -tokens);
   return verdict;
 }
@@ -217,7 +244,7 @@ void CancelAllReservations() {
 SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
                             std::uint64_t* left_at_ns) {
   return TakeFromBoth(
-      ref, requests, tokens,
+      ref, Asker::kCaller, requests, tokens,
       [&](Bucket& bucket, const Limits& limits, std::uint64_t now, std::int64_t r, std::int64_t t) {
         *left_at_ns = now;
         return Acquire(bucket, limits, now, r, t);
@@ -255,17 +282,25 @@ void LearnShared(const BucketRef& ref, const Departure& departure, const ServerR
   if (tokens != nullptr) LearnFromServer(bucket->tokens.server, now, *tokens, departure.tokens);
 }
 
-Room SharedRoom(const BucketRef& ref) {
+Room SharedRoom(const BucketRef& ref, bool wants_turn) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
   if (bucket == nullptr) return {0, 0, kTooManyBuckets};
-  const std::uint64_t yield_ns = Yield(*bucket, ref.limits, now);
-  if (yield_ns > 0) return {0, 0, {Gate::kRequests, yield_ns}};
+  const std::uint64_t taker = Taker(Asker::kWorker);
+  const Verdict turn = Turn(*bucket, taker, now, wants_turn);
+  if (turn.gate != Gate::kOpen) return {0, 0, turn};
   const Verdict next = Check(*bucket, ref.limits, now, 1, 1);
-  if (next.gate != Gate::kOpen) NoteTurn(*bucket, ref.limits, now, next);
+  if (wants_turn && next.gate == Gate::kOpen) NoteComing(bucket->turns, taker, now);
+  if (wants_turn && next.gate != Gate::kOpen) NoteTurn(*bucket, taker, now, next, 0);
   return {AvailableRequests(*bucket, ref.limits, now), AvailableTokens(*bucket, ref.limits, now),
           Scattered(next)};
+}
+
+void StepAsideShared(const BucketRef& ref) {
+  LockScope scope(buckets_lock);
+  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, NowNs());
+  if (bucket != nullptr) StepAside(bucket->turns, Taker(Asker::kWorker));
 }
 
 std::vector<BucketReport> ReportBuckets() {

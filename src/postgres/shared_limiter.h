@@ -69,7 +69,10 @@ struct Room {
   std::int64_t tokens;
   Verdict next;
 };
-Room SharedRoom(const BucketRef& ref);
+/* With wants_turn those that are ahead wait for this worker's claim, until StepAsideShared() at the latest.
+ */
+Room SharedRoom(const BucketRef& ref, bool wants_turn);
+void StepAsideShared(const BucketRef& ref);
 
 struct BucketReport {
   std::string model;

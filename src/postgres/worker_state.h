@@ -64,6 +64,10 @@ struct ModelExperience {
   TokenFactor prompt_factor;
   HighWater completion_tokens;
   double mean_reservation = 0; /* tokens; moving */
+  int claims_without = 0;      /* in a row that found items of other models only */
+
+  /* Else others are not kept waiting for it. */
+  bool IsInUse() const { return claims_without < 8; }
 
   void LearnReservation(std::int64_t tokens) {
     const double now = static_cast<double>(tokens);

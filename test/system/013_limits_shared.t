@@ -96,40 +96,54 @@ wait_arrivals(3 * 20, 'at less than half the rate');
 $most = worst(20, map { $_->{m} / 1e9 } grep { $_->{t} / 1e6 > $began } $mock->log);
 cmp_ok($most, '<=', 20 + 0.05 * 20, 'a lowered one is not exceeded from then on');
 
-# Eight sessions that ask for permits beside both workers.
-configure($node, requests_per_minute => 60 * $per_second);
-insert_items($_, 600) for @databases;
-my $seconds = 4;
-my $loop = <<"SQL";
+# Eight sessions that ask for permits beside the workers, and after a refusal come back when the SQL expression says.
+# What was granted to them, and sent by the workers of each database.
+sub beside_sessions
+{
+	my ($seconds, $pause) = @_;
+	my $began = time();
+	my $ended = $began + $seconds;
+	my $loop = <<"SQL";
 DO \$\$
 DECLARE
   answer record;
 BEGIN
-  WHILE clock_timestamp() < to_timestamp(@{[ time() + $seconds ]}) LOOP
+  WHILE clock_timestamp() < to_timestamp($ended) LOOP
     SELECT * INTO answer FROM try_acquire(10);
     IF answer.granted THEN
       RAISE NOTICE 'granted at %', extract(epoch FROM clock_timestamp());
     ELSE
-      PERFORM pg_sleep(extract(epoch FROM answer.retry_after));
+      PERFORM pg_sleep($pause);
     END IF;
   END LOOP;
 END \$\$
 SQL
-$began = time();
-my @sessions = map {
-	my $session = { out => '' };
-	$session->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('first'), '-c', $loop ], '>&', \$session->{out});
-	$session;
-} 1 .. 8;
-$_->{run}->finish for @sessions;
-my $ended = $began + $seconds;
-my @granted = grep { $_ <= $ended } map { $_->{out} =~ /granted at ([\d.]+)/g } @sessions;
-my @sent = grep { $_ >= $began && $_ <= $ended } map { $_->{t} / 1e6 } $mock->log;
-note(scalar(@granted) . ' granted to sessions, ' . scalar(@sent) . ' sent by the workers');
-cmp_ok(scalar(@granted), '>', 20, 'sessions get permits beside the workers');
-cmp_ok(scalar(@sent), '>', 0, 'and do not shut the workers out');
-cmp_ok(worst($per_second, @granted, @sent), '<=', $burst + $jitter, 'no window of both together is above the bound');
-cmp_ok(@granted + @sent, '>=', 0.99 * $per_second * $seconds - 3, 'and together they use the limit');
+	my @sessions = map {
+		my $session = { out => '' };
+		$session->{run} = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('first'), '-c', $loop ], '>&', \$session->{out});
+		$session;
+	} 1 .. 8;
+	$_->{run}->finish for @sessions;
+	my $inside = sub { grep { $_ >= $began && $_ <= $ended } @_ };
+	my %got = (sessions => [ $inside->(map { $_->{out} =~ /granted at ([\d.]+)/g } @sessions) ]);
+	$got{$_} = [ $inside->(map { $_->{t} / 1e6 } $mock->log(contains => "of $_")) ] for @databases;
+	my @all = map { @$_ } values %got;
+	note(join ', ', map { "$_: " . @{ $got{$_} } } sort keys %got);
+	cmp_ok(worst($per_second, @all), '<=', $burst + $jitter, 'no window of all together is above the bound');
+	cmp_ok(scalar(@all), '>=', 0.99 * $per_second * $seconds - 3, 'and together they use the limit');
+	return map { $_ => @{ $got{$_} } / @all } keys %got;
+}
+
+configure($node, requests_per_minute => 60 * $per_second);
+insert_items($_, 600) for @databases;
+my %part = beside_sessions(4, 'extract(epoch FROM answer.retry_after)');
+cmp_ok($part{$_}, '>=', 0.27, "three who ask share evenly: $_") for sort keys %part;
+$node->safe_psql('second', q{SELECT optimizer_pause()});
+wait_for($node, 'one of the two workers pauses', q{SELECT worker_state = 'paused' AND in_flight = 0 FROM optimizer_stats()}, db => 'second');
+%part = beside_sessions(4, '0.002');
+cmp_ok($part{first}, '>=', 0.4, 'sessions that never stop asking do not crowd out the worker');
+cmp_ok($part{sessions}, '>=', 0.4, 'nor the worker them');
+$node->safe_psql('second', 'SELECT optimizer_resume()');
 
 # Whoever has nothing to do sleeps, and whoever is throttled sleeps until the instant of the next permit.
 configure($node, requests_per_minute => 2, poll_interval => '1h', rescan_interval => '1h', heartbeat_interval => 0, stats_log_interval => 0);
