@@ -18,7 +18,10 @@ constexpr double kTolerance = 0.08;
 constexpr double kWindowReserve = 0.01;
 constexpr double kNoticeable = 0.02;
 /* Of what others may have added since the last answer: more of it wastes, less of it is refused. */
-constexpr double kUnheard = 0.6;
+constexpr double kUnheard = 0.3;
+/* Requests that leave together arrive in another order: each answer alone is off by some of them, not the
+ * mean. */
+constexpr double kNewest = 0.2;
 /* A bucket that takes longer to drain is no minute's limit; those of a day take a thousand times as long. */
 constexpr double kLongestMinuteMs = 90'000;
 /* No error of the headers may hold us longer; by then the server's minute is over. */
@@ -65,15 +68,21 @@ void Classify(ServerLevel& server, double used, std::int64_t reset_ms) {
 void MeasureWindow(ServerLevel& server, std::int64_t reset_ms) {
   if (reset_ms > server.period_ms + server.period_ms / 100) {
     server.others = server.others_before = 0;
+    server.counted_at_ns = 0;
     server.by_the_clock = false;
   }
   server.period_ms = std::max(server.period_ms, reset_ms);
   if (reset_ms < server.period_ms / 2) server.by_the_clock = true;
 }
 
-void NoteOthers(ServerLevel& server, std::uint64_t now_ns, double others, std::int64_t reset_ms) {
+/* What the answer to a request that left then says of others; one that was overtaken says nothing new. */
+void NoteOthers(ServerLevel& server, std::uint64_t now_ns, std::uint64_t left_at_ns, double others,
+                std::int64_t reset_ms) {
   if (!server.by_the_clock) {
-    server.others = others;
+    /* Of what was heard a whole window ago nothing is in it any more. */
+    const bool is_old = server.counted_at_ns == 0 || left_at_ns - server.counted_at_ns > PeriodNs(server);
+    server.others += (others - server.others) * (is_old ? 1 : kNewest);
+    server.counted_at_ns = left_at_ns;
     server.others_before = 0;
     return;
   }
@@ -105,8 +114,8 @@ double Left(const ServerLevel& server, const UsageWindow& used, std::uint64_t no
   double others = Others(server);
   /* While no answer tells, they go on as they did, and what they sent a period ago leaves; of the clock's
    * windows the fullest is known. */
-  if (!server.by_the_clock && now_ns > server.told_at_ns)
-    others *= 1 + kUnheard * std::min(1.0, static_cast<double>(now_ns - server.told_at_ns) /
+  if (!server.by_the_clock && now_ns > server.counted_at_ns)
+    others *= 1 + kUnheard * std::min(1.0, static_cast<double>(now_ns - server.counted_at_ns) /
                                                static_cast<double>(PeriodNs(server)));
   return limit * (1 - kWindowReserve) - others - static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
 }
@@ -119,7 +128,7 @@ ServerMark ChargeServer(ServerLevel& server, const UsageWindow& used, std::uint6
   Advance(server, now_ns);
   server.level += static_cast<double>(amount);
   return {server.generation, server.level - server.corrections, server.period_ms,
-          static_cast<double>(used.Sum(now_ns, PeriodNs(server)))};
+          static_cast<double>(used.Sum(now_ns, PeriodNs(server))), now_ns};
 }
 
 void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerReading& reading,
@@ -145,7 +154,8 @@ void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerRead
   const double corrected = std::clamp(server.level + error, 0.0, static_cast<double>(reading.limit));
   server.corrections += corrected - server.level;
   server.level = corrected;
-  if (mark.period_ms == server.period_ms) NoteOthers(server, now_ns, used - mark.own, reading.reset_ms);
+  if (mark.period_ms == server.period_ms && mark.at_ns >= server.counted_at_ns)
+    NoteOthers(server, now_ns, mark.at_ns, used - mark.own, reading.reset_ms);
 }
 
 bool IsFollowed(const ServerLevel& server) {

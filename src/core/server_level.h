@@ -34,10 +34,11 @@ struct ServerLevel {
   double drain_per_ns; /* 0: not seen to drain, so nobody waits for it */
   double first_used;   /* the reading that later ones are compared with; 0: none */
   double first_per_ms;
-  std::int64_t period_ms; /* the longest reset that was told; of a window: its length */
-  bool by_the_clock;      /* the window ends for all at once */
-  double others;          /* in a window, as the last answer tells, or the fullest of this period … */
-  double others_before;   /* … and of the one before */
+  std::int64_t period_ms;      /* the longest reset that was told; of a window: its length */
+  bool by_the_clock;           /* the window ends for all at once */
+  std::uint64_t counted_at_ns; /* when the request left whose answer told of others in a log last; 0: none */
+  double others;        /* in a log, as the last answers tell; by the clock, the most of this period … */
+  double others_before; /* … and of the one before */
   std::uint64_t others_since_ns;
   std::uint32_t generation; /* counts the limits that were told */
 };
@@ -48,6 +49,7 @@ struct ServerMark {
   double expected = 0;
   std::int64_t period_ms = 0;
   double own = 0; /* in the server's window, this one included */
+  std::uint64_t at_ns = 0;
 };
 
 /* So much of ours leaves now, and is already in used. */

@@ -2,8 +2,9 @@
  * usage_window.h
  *   How much was used in the last 60 seconds.  Plain memory without a lock of its own.
  *
- *   Kept by the quarter of a second: of the one that the window cuts in two, the share that is still inside
- *   counts, as if its use were spread evenly over it.
+ *   Kept by the quarter of a second, each with its first and last moment of use: of the one that the window
+ *   cuts in two, the share that is still inside counts, as if its use were spread evenly between these.  So
+ * what was used at one instant also leaves at one.
  */
 #pragma once
 
@@ -25,8 +26,12 @@ class UsageWindow {
       return;
     }
     constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
-    std::uint32_t& slot = slots_[newest_ % kSlots];
-    slot = static_cast<std::uint32_t>(std::min(kMost, static_cast<std::int64_t>(slot) + amount));
+    if (amount == 0) return;
+    Slot& slot = slots_[newest_ % kSlots];
+    const auto moment = static_cast<std::uint16_t>(now_ns / kSlotNs < newest_ ? slot.last : Moment(now_ns));
+    if (slot.amount == 0) slot.first = slot.last = moment;
+    slot.last = std::max(slot.last, moment);
+    slot.amount = static_cast<std::uint32_t>(std::min(kMost, slot.amount + amount));
   }
 
   /* In the last window_ns, at most kLongestNs. */
@@ -35,7 +40,7 @@ class UsageWindow {
     const std::uint64_t first = from_ns / kSlotNs;
     const std::uint64_t oldest = newest_ >= kSlots ? newest_ - kSlots + 1 : 0;
     std::uint64_t sum = first >= oldest && first <= newest_ ? PartInside(slots_[first % kSlots], from_ns) : 0;
-    for (std::uint64_t s = std::max(first + 1, oldest); s <= newest_; s++) sum += slots_[s % kSlots];
+    for (std::uint64_t s = std::max(first + 1, oldest); s <= newest_; s++) sum += slots_[s % kSlots].amount;
     return sum;
   }
 
@@ -43,33 +48,46 @@ class UsageWindow {
   static constexpr std::uint64_t kSlotNs = 250'000'000;
   static constexpr std::uint64_t kSlots = kLongestNs / kSlotNs + 1;
 
+  struct Slot {
+    std::uint32_t amount;
+    std::uint16_t first, last; /* moments of use */
+  };
+
+  /* In a slot, rounded down. */
+  static constexpr std::uint64_t kMomentNs = kSlotNs / 50'000;
+  static std::uint64_t Moment(std::uint64_t now_ns) { return now_ns % kSlotNs / kMomentNs; }
+
   /* Of the slot in which the window begins. */
-  static std::uint64_t PartInside(std::uint32_t amount, std::uint64_t from_ns) {
-    return (amount * (kSlotNs - from_ns % kSlotNs) + kSlotNs / 2) / kSlotNs;
+  static std::uint64_t PartInside(const Slot& slot, std::uint64_t from_ns) {
+    const std::uint64_t from = Moment(from_ns);
+    if (from < slot.first) return slot.amount;
+    if (from >= slot.last) return 0;
+    const std::uint64_t length = slot.last - slot.first;
+    return (slot.amount * (slot.last - from) + length / 2) / length;
   }
 
   void Advance(std::uint64_t now_ns) {
-    const std::uint64_t slot = now_ns / kSlotNs;
-    if (slot <= newest_) return; /* time that steps back counts into the newest slot */
-    if (slot - newest_ >= kSlots) {
-      for (std::uint32_t& amount : slots_) amount = 0;
+    const std::uint64_t current = now_ns / kSlotNs;
+    if (current <= newest_) return; /* time that steps back counts into the newest slot */
+    if (current - newest_ >= kSlots) {
+      for (Slot& slot : slots_) slot = {};
     } else {
-      for (std::uint64_t s = newest_ + 1; s <= slot; s++) slots_[s % kSlots] = 0;
+      for (std::uint64_t s = newest_ + 1; s <= current; s++) slots_[s % kSlots] = {};
     }
-    newest_ = slot;
+    newest_ = current;
   }
 
   void TakeBack(std::int64_t amount) {
     for (std::uint64_t age = 0; age < kSlots && age <= newest_ && amount > 0; age++) {
-      std::uint32_t& slot = slots_[(newest_ - age) % kSlots];
-      const std::int64_t taken = std::min<std::int64_t>(amount, slot);
-      slot -= static_cast<std::uint32_t>(taken);
+      Slot& slot = slots_[(newest_ - age) % kSlots];
+      const std::int64_t taken = std::min<std::int64_t>(amount, slot.amount);
+      slot.amount -= static_cast<std::uint32_t>(taken);
       amount -= taken;
     }
   }
 
   std::uint64_t newest_ = 0;
-  std::uint32_t slots_[kSlots] = {};
+  Slot slots_[kSlots] = {};
 };
 
 }  // namespace product_optimizer

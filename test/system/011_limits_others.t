@@ -1,6 +1,7 @@
 # 011_limits_others.t: somebody else eats 30 % of the same account, which only the API's headers tell.
 use strict;
 use warnings FATAL => 'all';
+use List::Util qw(max);
 use MockOpenai;
 use OtherClient;
 use ProductOptimizer;
@@ -51,12 +52,11 @@ for my $meter (sort keys %run)
 	my $admitted = @ours - $refused;
 	my $theirs = grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
 	note(sprintf 'figure: %s: %d admitted and %d refused of ours, %d admitted of theirs', $meter, $admitted, $refused, $theirs);
-	# In a window the room that is left free is what others send in a third of a second here, and in two in life:
-	# a busy machine may be late by that.
-	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : ($real ? 0.001 : 0.02) * @ours, "$meter: nothing or little is refused");
+	# Of some 700 requests here one in a thousand is one at most.
+	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, 0.001 * @ours), "$meter: nothing or next to nothing is refused");
 	cmp_ok($admitted, '>=', 0.97 * ($per_second - $others) * $seconds, "$meter: at least 97 % of what the other leaves is used");
 	# Where the server counts by windows, the other asks at moments at which there is no room for it.
-	cmp_ok($admitted + $theirs, '>=', ($meter eq 'draining' ? 0.99 : 0.92) * $per_second * $seconds, "$meter: and so is the account as a whole");
+	cmp_ok($admitted + $theirs, '>=', ($meter eq 'draining' ? 0.99 : 0.96) * $per_second * $seconds, "$meter: and so is the account as a whole");
 	is($node->safe_psql('postgres', 'SELECT server_requests_limit, server_followed FROM optimizer_rate_limits()'), '500|t',
 		"$meter: and it is seen that the server is followed");
 	$run{$meter}{other}->stop;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <map>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -127,6 +128,95 @@ TEST(ServerLevel, OthersInAWindowAreMadeRoomFor) {
       EXPECT_LE(seen.refused, 0.001 * seen.sent) << kind << " " << latency;
       EXPECT_GE(seen.UseOfRest(), 0.97) << kind << " " << latency;
     }
+}
+
+/*
+ * A log of the last 60 s behind a network: each request takes its own time to arrive and to be answered,
+ * others come not quite evenly, and the worker wakes up late.  Twenty minutes.
+ */
+Seen ServeFarAway(double one_way_ms, double others_late_ms, std::uint64_t late_ns, unsigned seed) {
+  std::mt19937_64 random(seed);
+  std::lognormal_distribution<double> answer_ms(std::log(800), 0.5);
+  const auto some = [&](double mean_ms) {
+    return static_cast<std::uint64_t>(std::exponential_distribution<double>(1 / mean_ms)(random) * 1e6);
+  };
+  struct Event {
+    enum { kOther, kArrival, kAnswer } kind;
+    Departure departure;
+    ServerReading reading;
+  };
+  std::multimap<std::uint64_t, Event> events;
+  for (std::uint64_t n = 0; n < 20 * 150; n++)
+    events.insert({kStart + n * kMinute / 150 + some(others_late_ms), {Event::kOther, {}, {}}});
+  const Limits limits{450, 0, 6};
+  Bucket bucket{};
+  StartEmpty(bucket, limits, kStart);
+  Server server(Server::kSliding);
+  Seen seen;
+  std::uint64_t wake_at = kStart, late_at = kStart;
+  for (std::uint64_t now = kStart; now < kStart + 20 * kMinute;) {
+    now = events.empty() ? wake_at : std::min(wake_at, events.begin()->first);
+    const bool counts = now >= kStart + 5 * kMinute;
+    if (now == wake_at && now >= late_at && late_ns > 0) {
+      wake_at += late_ns;
+      late_at = now + 10 * kSecond;
+    } else if (now == wake_at) {
+      Verdict verdict;
+      while ((verdict = Reserve(bucket, limits, now, 1, 0)).gate == Gate::kOpen)
+        events.insert({now + some(one_way_ms), {Event::kArrival, Leave(bucket, limits, now, 1, 0), {}}});
+      wake_at = now + std::clamp<std::uint64_t>(verdict.wait_ns, kSecond / 1000, kSecond / 4);
+    } else {
+      const Event event = events.begin()->second;
+      events.erase(events.begin());
+      if (event.kind == Event::kAnswer) {
+        LearnFromServer(bucket.requests.server, now, event.reading, event.departure.requests);
+        continue;
+      }
+      const bool admitted = server.Admit(now);
+      if (counts && event.kind == Event::kOther) seen.others += admitted ? 1 : 0;
+      if (event.kind == Event::kOther) continue;
+      if (counts) seen.sent += 1;
+      if (counts && !admitted) seen.refused += 1;
+      if (!admitted) HoldOff(bucket, limits, now, kSecond / 10, false);
+      if (admitted)
+        events.insert({now + static_cast<std::uint64_t>(answer_ms(random) * 1e6),
+                       {Event::kAnswer, event.departure, server.Read(now)}});
+    }
+  }
+  seen.minutes = 15;
+  return seen;
+}
+
+TEST(ServerLevel, OthersInALogAreMadeRoomForBehindANetwork) {
+  for (const double one_way_ms : {1.0, 20.0})
+    for (const double others_late_ms : {1.0, 400.0})
+      for (const std::uint64_t late_ns : {std::uint64_t{0}, kSecond / 5}) {
+        Seen all;
+        for (unsigned seed = 1; seed <= 4; seed++) {
+          const Seen seen = ServeFarAway(one_way_ms, others_late_ms, late_ns, seed);
+          all.sent += seen.sent;
+          all.refused += seen.refused;
+          all.others += seen.others;
+          all.minutes += seen.minutes;
+        }
+        EXPECT_LE(all.refused, 0.001 * all.sent) << one_way_ms << " " << others_late_ms << " " << late_ns;
+        EXPECT_GE(all.UseOfRest(), 0.97) << one_way_ms << " " << others_late_ms << " " << late_ns;
+      }
+}
+
+TEST(ServerLevel, WhatWasHeardAWholeWindowAgoDoesNotLinger) {
+  ServerLevel server{};
+  UsageWindow used;
+  const auto answer = [&](std::uint64_t now, std::int64_t others) {
+    used.Add(now, 1);
+    const ServerMark mark = ChargeServer(server, used, now, 1);
+    const auto in_use = others + static_cast<std::int64_t>(used.Sum(now));
+    LearnFromServer(server, now, {500, 500 - in_use, 60'000}, mark);
+  };
+  for (int i = 0; i < 50; i++) answer(kStart + static_cast<std::uint64_t>(i) * kSecond, 300);
+  EXPECT_LE(ServerRoom(server, used, kStart + 50 * kSecond), 500 - 300 - 50);
+  answer(kStart + 10 * kMinute, 20);
+  EXPECT_GE(ServerRoom(server, used, kStart + 10 * kMinute), 500 - 20 - 1 - 10);
 }
 
 TEST(ServerLevel, ALimitThatWasSetTooHighIsFound) {
