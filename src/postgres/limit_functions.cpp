@@ -9,6 +9,7 @@
 #include "postgres/arguments.h"
 #include "postgres/clock.h"
 #include "postgres/guard.h"
+#include "postgres/owner_rights.h"
 #include "postgres/settings.h"
 #include "postgres/shared_limiter.h"
 #include "postgres/spi.h"
@@ -23,16 +24,13 @@ BucketRef BucketArgument(FunctionCallInfo fcinfo, int index) {
   BucketRef ref;
   const Settings settings = CurrentSettings();
   ref.model = settings.request.model;
-  std::map<std::string, Limits> own;
   Call([&] {
     if (!PG_ARGISNULL(index)) ref.model.assign(text_to_cstring(PG_GETARG_TEXT_PP(index)));
     if (ref.model.empty() || ref.model.size() > 200)
       ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model must have 1 to 200 bytes"),
                       errhint("Pass the name of a model, or NULL for product_optimizer.model.")));
-    SPI_connect();
   });
-  own = ReadModelLimits(settings.limits);
-  Call([] { SPI_finish(); });
+  const std::map<std::string, Limits> own = ReadModelLimits(settings.limits);
   const auto found = own.find(ref.model);
   ref.limits = found != own.end() ? found->second : settings.limits;
   return ref;
@@ -91,7 +89,7 @@ PG_FUNCTION_INFO_V1(product_optimizer_try_acquire);
 Datum product_optimizer_try_acquire(PG_FUNCTION_ARGS) {
   const std::int32_t tokens = Int32Argument(fcinfo, 0, "tokens", 0, INT32_MAX);
   const std::int32_t requests = Int32Argument(fcinfo, 2, "requests", 0, INT32_MAX);
-  return Entry([&]() -> Datum {
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
     const BucketRef ref = BucketArgument(fcinfo, 1);
     std::uint64_t at_ns = 0;
     const Verdict verdict = AcquireShared(ref, requests, tokens, &at_ns).verdict;
@@ -108,7 +106,7 @@ Datum product_optimizer_try_acquire(PG_FUNCTION_ARGS) {
       wait->time = static_cast<TimeOffset>((verdict.wait_ns + 999) / 1000);
       Datum values[] = {BoolGetDatum(granted), IntervalPGetDatum(wait)};
       bool nulls[] = {false, false};
-      return RowDatum(fcinfo, values, nulls);
+      return SPI_datumTransfer(RowDatum(fcinfo, values, nulls), false, -1);
     });
   });
 }
@@ -118,7 +116,7 @@ PG_FUNCTION_INFO_V1(product_optimizer_settle_tokens);
 Datum product_optimizer_settle_tokens(PG_FUNCTION_ARGS) {
   const std::int32_t reserved = Int32Argument(fcinfo, 0, "reserved", 0, INT32_MAX);
   const std::int32_t used = Int32Argument(fcinfo, 1, "used", 0, INT32_MAX);
-  return Entry([&]() -> Datum {
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
     const BucketRef ref = BucketArgument(fcinfo, 2);
     const std::uint64_t at_ns = ForgetTaken(ref.model, reserved);
     /* Whoever gives back what this session did not take would raise the limit; an excess counts from anybody.
@@ -133,11 +131,9 @@ PG_FUNCTION_INFO_V1(product_optimizer_rate_limits);
 Datum product_optimizer_rate_limits(PG_FUNCTION_ARGS) {
   InitMaterializedSRF(fcinfo, 0);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  return Entry([&]() -> Datum {
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
     const Settings settings = CurrentSettings();
-    Call([] { SPI_connect(); });
     const std::map<std::string, Limits> own = ReadModelLimits(settings.limits);
-    Call([] { SPI_finish(); });
     const std::uint64_t now = NowNs();
     for (const BucketReport& report : ReportBuckets()) {
       const auto found = own.find(report.model);

@@ -10,6 +10,7 @@
 #include "postgres/arguments.h"
 #include "postgres/claim.h"
 #include "postgres/guard.h"
+#include "postgres/owner_rights.h"
 #include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/settle.h"
@@ -24,11 +25,11 @@ constexpr std::int32_t kMostItems = 10'000;
 constexpr std::int64_t kLongestLeaseMs = std::int64_t{7} * 86'400'000;
 constexpr std::int64_t kLongestDelayMs = std::int64_t{366} * 86'400'000;
 
-/* Who claims, for claimed_by. */
-std::string CallerName() {
+/* Who claims, for claimed_by: the caller, not the owner who acts for it. */
+std::string ClaimerName(Oid caller) {
   std::string role;
   Call([&] {
-    const char* const name = GetUserNameFromId(GetUserId(), false);
+    const char* const name = GetUserNameFromId(caller, false);
     role.assign(pg_server_to_any(name, static_cast<int>(strlen(name)), PG_UTF8));
   });
   return role + " pid " + std::to_string(MyProcPid);
@@ -52,17 +53,6 @@ bool HeldOrKnown(bool held, std::int64_t id) {
   return held;
 }
 
-/* Runs body with SPI connected. */
-template <typename F>
-Datum WithSpi(F&& body) {
-  return Entry([&]() -> Datum {
-    Call([] { SPI_connect(); });
-    const Datum result = body();
-    Call([] { SPI_finish(); });
-    return result;
-  });
-}
-
 }  // namespace
 
 }  // namespace product_optimizer
@@ -80,8 +70,9 @@ Datum product_optimizer_claim_pending_items(PG_FUNCTION_ARGS) {
       IntervalArgumentMs(fcinfo, 2, "lease", 1, kLongestLeaseMs, "more than zero and at most 7 days");
   InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
   auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-  return WithSpi([&]() -> Datum {
-    const ClaimRequest request{max_items, max_per_store, lease_ms, CallerName()};
+  const Oid caller = GetUserId();
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
+    const ClaimRequest request{max_items, max_per_store, lease_ms, ClaimerName(caller)};
     const ClaimResult claimed = ClaimItems(request, nullptr);
     if (claimed.rows.empty()) return Datum{0};
     Call([&] {
@@ -103,7 +94,7 @@ Datum product_optimizer_complete_item(PG_FUNCTION_ARGS) {
   const std::int32_t prompt = PG_ARGISNULL(3) ? -1 : Int32Argument(fcinfo, 3, "prompt_tokens", 0, INT32_MAX);
   const std::int32_t completion =
       PG_ARGISNULL(4) ? -1 : Int32Argument(fcinfo, 4, "completion_tokens", 0, INT32_MAX);
-  return WithSpi([&]() -> Datum {
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
     Completion completed{answer, {}, {}, {}};
     if (prompt >= 0) completed.prompt_tokens = prompt;
     if (completion >= 0) completed.completion_tokens = completion;
@@ -122,7 +113,7 @@ Datum product_optimizer_fail_item(PG_FUNCTION_ARGS) {
   const std::int64_t delay_ms =
       PG_ARGISNULL(4) ? -1 : IntervalArgumentMs(fcinfo, 4, "delay", 0, kLongestDelayMs, "zero to 366 days");
   const char* status = nullptr;
-  const Datum done = WithSpi([&]() -> Datum {
+  const Datum done = EntryAsOwner(fcinfo, [&]() -> Datum {
     Failure failure;
     Call([&] {
       const int length = VARSIZE_ANY_EXHDR(error);
@@ -155,7 +146,8 @@ PGDLLEXPORT Datum product_optimizer_release_item(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(product_optimizer_release_item);
 Datum product_optimizer_release_item(PG_FUNCTION_ARGS) {
   const ClaimRef claim = ClaimArguments(fcinfo);
-  return WithSpi([&]() -> Datum { return BoolGetDatum(HeldOrKnown(ReleaseItem(claim), claim.id)); });
+  return EntryAsOwner(fcinfo,
+                      [&]() -> Datum { return BoolGetDatum(HeldOrKnown(ReleaseItem(claim), claim.id)); });
 }
 
 }  // extern "C"

@@ -335,13 +335,4 @@ Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
   });
 }
 
-PGDLLEXPORT Datum product_optimizer_start_worker(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(product_optimizer_start_worker);
-Datum product_optimizer_start_worker(PG_FUNCTION_ARGS) {
-  return Entry([]() -> Datum {
-    NoteNews(kNewsWork | kNewsDue | kNewsControl);
-    return Datum{0};
-  });
-}
-
 }  // extern "C"

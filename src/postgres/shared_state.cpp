@@ -5,6 +5,7 @@
 #include "postgres/settings.h"
 #include "postgres/shared_limiter.h"
 #include "postgres/shared_queue.h"
+#include "postgres/spi.h"
 
 namespace product_optimizer {
 
@@ -93,6 +94,19 @@ WorkerSlot* FindSlot(Oid database) {
   for (int i = 0; i < shared->slot_count; i++)
     if (shared->slots[i].database == database) return &shared->slots[i];
   return nullptr;
+}
+
+std::unique_ptr<WorkerSlot> CopySlot(Oid database) {
+  auto copy = std::make_unique<WorkerSlot>();
+  memset(static_cast<void*>(copy.get()), 0, sizeof(WorkerSlot));
+  WorkerSlot* const slot = FindSlot(database);
+  if (slot == nullptr) return copy;
+  LockScope scope(slot->lock, LW_SHARED);
+  memcpy(static_cast<void*>(copy.get()), slot, sizeof(WorkerSlot));
+  /* What the worker of another database wrote, this one's encoding may lack. */
+  strlcpy(copy->reason, InAnyEncoding(copy->reason).c_str(), sizeof copy->reason);
+  strlcpy(copy->last_error, InAnyEncoding(copy->last_error).c_str(), sizeof copy->last_error);
+  return copy;
 }
 
 bool WakeWorker(Oid database, std::uint32_t news) {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "core/latency_histogram.h"
 #include "postgres/prelude.h"
@@ -106,6 +107,10 @@ class LockScope {
 
 /* The slot of a database, with or without a worker; null when it has none. */
 WorkerSlot* FindSlot(Oid database);
+
+/* A copy of the slot of a database, so that nothing raises under its lock; a stopped one when it has none.
+ * Its texts are such as every encoding can say. */
+std::unique_ptr<WorkerSlot> CopySlot(Oid database);
 
 /* Wakes the worker of this database for such News; false when it has none. */
 bool WakeWorker(Oid database, std::uint32_t news);

@@ -7,7 +7,7 @@ namespace product_optimizer {
 std::uint64_t Execute(Statement& statement, const Arguments& arguments) {
   if (statement.plan == nullptr) {
     SPIPlanPtr const plan = SPI_prepare_cursor(statement.sql, statement.argument_count,
-                                               statement.argument_types, CURSOR_OPT_GENERIC_PLAN);
+                                               statement.argument_types, statement.plan_options);
     if (plan == nullptr) elog(ERROR, "cannot prepare a statement: %s", SPI_result_code_string(SPI_result));
     SPI_keepplan(plan);
     statement.plan = plan;

@@ -15,13 +15,14 @@ namespace product_optimizer {
 constexpr int kMostArguments = 10;
 
 /*
- * One statement, planned at its first use and kept for the life of the process.  Names in it resolve by
+ * One statement, prepared at its first use and kept for the life of the process.  Names in it resolve by
  * search_path, which whoever runs it has pinned to the extension's schema.
  */
 struct Statement {
   const char* sql;
   int argument_count = 0;
   Oid argument_types[kMostArguments] = {};
+  int plan_options = CURSOR_OPT_GENERIC_PLAN; /* CURSOR_OPT_CUSTOM_PLAN: planned anew for its arguments */
   SPIPlanPtr plan = nullptr;
 };
 

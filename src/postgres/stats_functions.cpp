@@ -6,6 +6,7 @@
 #include <string>
 
 #include "postgres/guard.h"
+#include "postgres/owner_rights.h"
 #include "postgres/settings.h"
 #include "postgres/shared_state.h"
 #include "postgres/spi.h"
@@ -15,21 +16,6 @@
 namespace product_optimizer {
 
 namespace {
-
-/* A copy of the slot of this database, so that nothing raises under its lock; a stopped one when there is
- * none. */
-std::unique_ptr<WorkerSlot> CopySlot(Oid database) {
-  auto copy = std::make_unique<WorkerSlot>();
-  memset(static_cast<void*>(copy.get()), 0, sizeof(WorkerSlot));
-  WorkerSlot* const slot = FindSlot(database);
-  if (slot == nullptr) return copy;
-  LockScope scope(slot->lock, LW_SHARED);
-  memcpy(static_cast<void*>(copy.get()), slot, sizeof(WorkerSlot));
-  /* What the worker of another database wrote, this one's encoding may lack. */
-  strlcpy(copy->reason, InAnyEncoding(copy->reason).c_str(), sizeof copy->reason);
-  strlcpy(copy->last_error, InAnyEncoding(copy->last_error).c_str(), sizeof copy->last_error);
-  return copy;
-}
 
 Datum PercentDatum(std::int64_t used, std::int64_t limit) {
   return DirectFunctionCall3(numeric_in, CStringGetDatum(pstrdup(PercentText(used, limit).c_str())),
@@ -62,13 +48,11 @@ extern "C" {
 PGDLLEXPORT Datum product_optimizer_stats(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(product_optimizer_stats);
 Datum product_optimizer_stats(PG_FUNCTION_ARGS) {
-  return Entry([&]() -> Datum {
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
     const Settings settings = CurrentSettings();
-    Call([] { SPI_connect(); });
     const std::int64_t pending = CountPending();
     const std::int64_t scheduled = CountScheduled();
     const auto model_limits = ReadModelLimits(settings.limits);
-    Call([] { SPI_finish(); });
     const Usage usage = BusiestModel(settings.request.model, settings.limits, model_limits);
     const std::unique_ptr<WorkerSlot> slot = CopySlot(MyDatabaseId);
     return Call([&] {
@@ -100,7 +84,8 @@ Datum product_optimizer_stats(PG_FUNCTION_ARGS) {
       if (get_call_result_type(fcinfo, nullptr, &description) != TYPEFUNC_COMPOSITE ||
           description->natts != row.count)
         elog(ERROR, "optimizer_stats() is declared with other columns than it returns");
-      return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), row.values, row.nulls));
+      return SPI_datumTransfer(
+          HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(description), row.values, row.nulls)), false, -1);
     });
   });
 }

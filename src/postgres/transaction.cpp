@@ -1,13 +1,13 @@
 #include "postgres/transaction.h"
 
+#include "postgres/owner_rights.h"
 #include "postgres/spi.h"
 
 namespace product_optimizer {
 
 namespace {
 
-Oid worker_user = InvalidOid;
-int worker_security_context = 0;
+Actor worker{};
 MemoryContext outside = nullptr; /* where the worker is between transactions */
 
 Statement find_extension = {
@@ -37,10 +37,7 @@ bool BeginWork() {
     if (Execute(find_extension, Arguments{}) == 0) return false;
     bool is_null;
     PinSearchPath(TextDatumGetCString(Column(0, 1, &is_null)));
-    GetUserIdAndSecContext(&worker_user, &worker_security_context);
-    SetUserIdAndSecContext(DatumGetObjectId(Column(0, 2, &is_null)), worker_security_context |
-                                                                         SECURITY_LOCAL_USERID_CHANGE |
-                                                                         SECURITY_RESTRICTED_OPERATION);
+    worker = ActAs(DatumGetObjectId(Column(0, 2, &is_null)));
     return true;
   });
 }
@@ -51,8 +48,8 @@ void EndWork() {
     PopActiveSnapshot();
     CommitTransactionCommand();
     MemoryContextSwitchTo(outside);
-    /* Only now: deferred triggers ran inside the commit. */
-    if (OidIsValid(worker_user)) SetUserIdAndSecContext(worker_user, worker_security_context);
+    /* Only now: also the commit runs nothing with the worker's own rights. */
+    if (OidIsValid(worker.user)) ActAgainAs(worker);
     pgstat_report_stat(false);
     pgstat_report_activity(STATE_IDLE, nullptr);
   });

@@ -1,7 +1,7 @@
 /*
  * transaction.h
  *   The worker's own transactions: SPI connected, the extension found, and the rights of the owner of
- *   job_items instead of the worker's, because users' triggers and constraints run inside.
+ *   job_items (owner_rights.h) instead of the worker's, because users' triggers and constraints run inside.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
 -- claiming.sql: how rows get into the line, are claimed and leave it.
+-- The triggers run as whoever changes the table; the functions act with the rights of the owner of job_items.
 
 CREATE FUNCTION wake_worker() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_wake_worker';
@@ -9,11 +10,7 @@ LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_note_arrivals';
 COMMENT ON FUNCTION note_arrivals() IS 'Internal trigger: tells the fair queue of inserted rows, and wakes the worker, when the transaction commits.';
 
 CREATE FUNCTION schedule_item() RETURNS trigger
-LANGUAGE plpgsql SET search_path = @extschema@, pg_temp AS $$
-BEGIN
-  NEW.status := 'SCHEDULED';
-  RETURN NEW;
-END $$;
+LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_schedule_item';
 COMMENT ON FUNCTION schedule_item() IS 'Internal trigger: a PENDING item whose run_after lies ahead becomes SCHEDULED.';
 
 CREATE TRIGGER schedule_item BEFORE INSERT OR UPDATE OF status, run_after ON job_items
@@ -71,45 +68,15 @@ COMMENT ON FUNCTION release_item(bigint, int) IS
 'RUNNING back to PENDING without costing an attempt; false when that claim no longer holds. Raises 22004 for NULL, 22023 for an unknown id.';
 
 CREATE FUNCTION cancel_job(job_id bigint) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = @extschema@, pg_temp AS $$
-DECLARE
-  cancelled bigint;
-BEGIN
-  IF job_id IS NULL THEN
-    RAISE null_value_not_allowed USING MESSAGE = 'job_id must not be null', HINT = 'Pass the id of a row of jobs.';
-  END IF;
-  UPDATE jobs SET cancelled_at = coalesce(jobs.cancelled_at, now()) WHERE jobs.id = cancel_job.job_id;
-  IF NOT FOUND THEN
-    RAISE invalid_parameter_value USING MESSAGE = format('job %s does not exist', job_id),
-      HINT = 'Pass the id of a row of jobs.';
-  END IF;
-  UPDATE job_items i
-     SET status = 'CANCELLED', finished_at = now(), claimed_by = NULL, lease_expires_at = NULL
-   WHERE i.job_id = cancel_job.job_id AND i.status IN ('PENDING', 'SCHEDULED', 'RUNNING');
-  GET DIAGNOSTICS cancelled = ROW_COUNT;
-  RETURN cancelled;
-END $$;
+LANGUAGE C VOLATILE
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_cancel_job';
 COMMENT ON FUNCTION cancel_job(bigint) IS
 'Cancels every unfinished item of a job and returns how many; an answer still in flight is dropped. Raises 22004 for NULL, 22023 for an unknown id.';
 
 CREATE FUNCTION retry_failed(job_id bigint DEFAULT NULL, instance_id text DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = @extschema@, pg_temp AS $$
-DECLARE
-  retried bigint;
-BEGIN
-  IF job_id IS NOT NULL AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = retry_failed.job_id) THEN
-    RAISE invalid_parameter_value USING MESSAGE = format('job %s does not exist', job_id),
-      HINT = 'Pass the id of a row of jobs, or NULL for the items of all jobs and of none.';
-  END IF;
-  -- attempts is the fencing token and never goes back: the item gets as many attempts again instead.
-  UPDATE job_items i
-     SET status = 'PENDING', error = NULL, error_code = NULL, finished_at = NULL, run_after = NULL,
-         max_attempts = least(1000, i.attempts + current_setting('product_optimizer.max_attempts')::int)
-   WHERE i.status = 'FAILED'
-     AND (retry_failed.job_id IS NULL OR i.job_id = retry_failed.job_id)
-     AND (retry_failed.instance_id IS NULL OR i.instance_id = retry_failed.instance_id);
-  GET DIAGNOSTICS retried = ROW_COUNT;
-  RETURN retried;
-END $$;
+LANGUAGE C VOLATILE
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_retry_failed';
 COMMENT ON FUNCTION retry_failed(bigint, text) IS
 'Puts FAILED items back in line with a full set of new attempts and returns how many: of one job, of one store, of both together, or all. Raises 22023 for an unknown job.';

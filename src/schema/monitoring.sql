@@ -26,7 +26,7 @@ AS 'MODULE_PATHNAME', 'product_optimizer_workers';
 COMMENT ON FUNCTION optimizer_workers() IS
 'A row per database of the cluster that has, or since the server''s start had, a worker; pid is NULL while none runs.';
 
-CREATE VIEW job_progress AS
+CREATE VIEW job_progress WITH (security_invoker = true) AS
 SELECT j.id AS job_id, j.instance_id, j.name,
        CASE WHEN j.cancelled_at IS NOT NULL AND c.pending + c.scheduled + c.running = 0 THEN 'CANCELLED'
             WHEN c.running > 0 THEN 'RUNNING'
@@ -57,7 +57,7 @@ SELECT j.id AS job_id, j.instance_id, j.name,
 COMMENT ON VIEW job_progress IS
 'Per job: status, counts per status, percent finished, started and finished, and when it will be done at the pace so far. DONE when no item waits or runs and at least one is DONE; FAILED when all of them failed. Counts the job''s items: its cost is their number.';
 
-CREATE VIEW store_progress AS
+CREATE VIEW store_progress WITH (security_invoker = true) AS
 SELECT c.*,
        now() - c.oldest_pending_at AS oldest_wait,
        CASE WHEN c.pending + c.scheduled = 0 THEN NULL
@@ -81,55 +81,8 @@ COMMENT ON VIEW store_progress IS
 'Per store: counts per status, how long its oldest item has waited, what holds it back. Reads the whole table.';
 
 CREATE FUNCTION why_waiting(item_id bigint) RETURNS text
-LANGUAGE plpgsql VOLATILE SET search_path = @extschema@, pg_temp AS $$
-DECLARE
-  item job_items;
-  policy stores;
-  worker record;
-  ahead bigint;
-  running bigint;
-BEGIN
-  IF item_id IS NULL THEN
-    RAISE null_value_not_allowed USING MESSAGE = 'item_id must not be null', HINT = 'Pass the id of a row of job_items.';
-  END IF;
-  SELECT i.* INTO item FROM job_items i WHERE i.id = item_id;
-  IF NOT FOUND THEN
-    RAISE invalid_parameter_value USING MESSAGE = format('item %s does not exist', item_id),
-      HINT = 'Pass the id of a row of job_items.';
-  END IF;
-  IF item.status = 'RUNNING' THEN
-    RETURN format('It is not waiting: claimed by %s since %s, the lease ends %s.', item.claimed_by, item.started_at,
-                  item.lease_expires_at);
-  ELSIF item.status NOT IN ('PENDING', 'SCHEDULED') THEN
-    RETURN format('It is not waiting: %s since %s.', item.status, item.finished_at);
-  END IF;
-  SELECT w.* INTO worker FROM optimizer_workers() w WHERE w.database = current_database();
-  IF worker.pid IS NULL THEN
-    RETURN 'No worker runs in this database; see the server log and optimizer_workers().';
-  ELSIF worker.state IN ('paused', 'blocked') THEN
-    RETURN format('The worker is %s: %s.', worker.state, coalesce(worker.state_reason, 'no reason given'));
-  ELSIF item.status = 'SCHEDULED' THEN
-    RETURN format('It waits for run_after, %s%s.', item.run_after,
-                  CASE WHEN item.error_code IS NOT NULL THEN ', after failing with ' || item.error_code ELSE '' END);
-  END IF;
-  SELECT s.* INTO policy FROM stores s WHERE s.instance_id = item.instance_id;
-  IF policy.paused THEN
-    RETURN 'Its store is paused (stores.paused).';
-  END IF;
-  IF policy.max_in_flight IS NOT NULL THEN
-    SELECT count(*) INTO running FROM job_items i WHERE i.status = 'RUNNING' AND i.instance_id = item.instance_id;
-    IF running >= policy.max_in_flight THEN
-      RETURN format('Its store has %s items in flight, as many as stores.max_in_flight allows.', running);
-    END IF;
-  END IF;
-  SELECT count(*) INTO ahead
-    FROM (SELECT FROM job_items i
-           WHERE i.status = 'PENDING' AND (i.instance_id, i.priority, i.id) < (item.instance_id, item.priority, item.id)
-             AND i.instance_id >= item.instance_id
-           ORDER BY i.instance_id, i.priority, i.id LIMIT 1000) earlier;
-  RETURN format('It waits for its turn: ahead of it in its store: %s%s; the worker is %s%s.', ahead,
-                CASE WHEN ahead = 1000 THEN ' or more' ELSE '' END, worker.state,
-                coalesce(' (' || worker.state_reason || ')', ''));
-END $$;
+LANGUAGE C VOLATILE
+SET search_path = @extschema@, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+AS 'MODULE_PATHNAME', 'product_optimizer_why_waiting';
 COMMENT ON FUNCTION why_waiting(bigint) IS
 'In words: which gate holds an item, and when it will run. Raises 22004 for NULL, 22023 for an unknown id.';

@@ -1,7 +1,7 @@
 -- privileges.sql: nothing here is for everybody.
 REVOKE ALL ON jobs, job_items, stores, rate_limits, homes, job_progress, store_progress FROM PUBLIC;
 REVOKE ALL ON FUNCTION
-  wake_worker(), note_arrivals(), schedule_item(), start_worker(),
+  wake_worker(), note_arrivals(), schedule_item(),
   claim_pending_items(int, int, interval), complete_item(bigint, int, jsonb, int, int),
   fail_item(bigint, int, text, boolean, interval), release_item(bigint, int),
   cancel_job(bigint), retry_failed(bigint, text),

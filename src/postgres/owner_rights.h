@@ -1,0 +1,78 @@
+/*
+ * owner_rights.h
+ *   Acting with the rights of another role, and no more: as the owner of job_items for everything that reads
+ *   or writes the queue, in the worker and in the SQL functions.  So a caller needs no right but EXECUTE, and
+ *   what a trigger, constraint or child table of that owner does, it does with its owner's own rights,
+ * whoever called.
+ *
+ *   Always as a security-restricted operation: nothing in it can SET ROLE, leave a trigger or a cursor for
+ *   later, when the caller is back, or put temporary objects in the caller's way.
+ */
+#pragma once
+
+#include "postgres/guard.h"
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+struct Actor {
+  Oid user;
+  int security_context;
+};
+
+/* Acts as role from here on; returns who acted before.  Neither raises. */
+Actor ActAs(Oid role) noexcept;
+void ActAgainAs(const Actor& actor) noexcept;
+
+/* The schema of the SQL function that is being called: the extension's.  These raise. */
+Oid SchemaOfFunction(FunctionCallInfo fcinfo);
+Oid OwnerOfFunction(FunctionCallInfo fcinfo);
+Oid OwnerOfQueue(FunctionCallInfo fcinfo);
+
+/* For AsRole(): what settings were changed inside is undone, as a function that is not trusted must not
+ * leave a search_path behind; of a violated constraint no row is shown. */
+class RoleScope {
+ public:
+  explicit RoleScope(Oid role) noexcept : settings_level_(NewGUCNestLevel()), before_(ActAs(role)) {}
+  /* After an ERROR the abort of the (sub)transaction undoes the settings. */
+  ~RoleScope() { ActAgainAs(before_); }
+  RoleScope(const RoleScope&) = delete;
+  RoleScope& operator=(const RoleScope&) = delete;
+
+  void UndoSettings();
+  static void HideRow(const PgError& error) noexcept;
+
+ private:
+  int settings_level_;
+  Actor before_;
+};
+
+/* Runs body, which may use Call(), as role; returns a Datum. */
+template <typename F>
+Datum AsRole(Oid role, F&& body) {
+  RoleScope scope(role);
+  try {
+    const Datum result = body();
+    scope.UndoSettings();
+    return result;
+  } catch (const PgError& error) {
+    RoleScope::HideRow(error);
+    throw;
+  }
+}
+
+/* The body of an SQL function that works on the queue: as its owner, with SPI connected.  A result by
+ * reference must outlive SPI_finish(): SPI_datumTransfer(). */
+template <typename F>
+Datum EntryAsOwner(FunctionCallInfo fcinfo, F&& body) {
+  return Entry([&]() -> Datum {
+    return AsRole(Call([&] { return OwnerOfQueue(fcinfo); }), [&]() -> Datum {
+      Call([] { SPI_connect(); });
+      const Datum result = body();
+      Call([] { SPI_finish(); });
+      return result;
+    });
+  });
+}
+
+}  // namespace product_optimizer
