@@ -6,7 +6,7 @@ MODULE_big = product_optimizer
 OBJS = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/openai/*.cpp src/http/*.cpp src/postgres/*.cpp)))
 
 # The install script is joined from its topics, in this order.
-SCHEMA = tables claiming caps limits control monitoring privileges
+SCHEMA = tables claiming caps limits control monitoring access privileges
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS = install claiming settling limits control monitoring bad_input

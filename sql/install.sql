@@ -15,7 +15,7 @@ SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.att
   FROM pg_class c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
- WHERE c.relname IN ('job_items', 'jobs', 'stores', 'rate_limits', 'homes')
+ WHERE c.relname IN ('job_items', 'jobs', 'stores', 'rate_limits', 'homes', 'store_access')
  ORDER BY c.relname COLLATE "C", a.attnum;
 
 -- The columns that the meaning of an item hangs on explain themselves.

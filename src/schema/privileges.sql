@@ -1,11 +1,13 @@
 -- privileges.sql: nothing here is for everybody.
-REVOKE ALL ON jobs, job_items, stores, rate_limits, homes, job_progress, store_progress FROM PUBLIC;
+REVOKE ALL ON jobs, job_items, stores, rate_limits, homes, store_access, job_progress, store_progress FROM PUBLIC;
 REVOKE ALL ON FUNCTION
-  wake_worker(), note_arrivals(), schedule_item(),
+  wake_worker(), note_arrivals(), schedule_item(), apply_store_access(),
   claim_pending_items(int, int, interval), complete_item(bigint, int, jsonb, int, int),
   fail_item(bigint, int, text, boolean, interval), release_item(bigint, int),
   cancel_job(bigint), retry_failed(bigint, text),
   try_acquire(int, text, int), settle_tokens(int, int, text),
   optimizer_rate_limits(), optimizer_stats(), optimizer_workers(),
-  optimizer_pause(text), optimizer_resume(), why_waiting(bigint)
+  optimizer_pause(text), optimizer_resume(), why_waiting(bigint),
+  grant_optimizer(regrole, text, text[]), revoke_optimizer(regrole), optimizer_row_security(boolean),
+  hand_over_optimizer(regrole)
 FROM PUBLIC;

@@ -119,6 +119,13 @@ CREATE TABLE homes (
 );
 COMMENT ON TABLE homes IS 'Internal: the databases this queue has lived in, and whether it is paused here; see optimizer_pause().';
 
+-- Which stores a role may see; access.sql makes policies of it.
+CREATE TABLE store_access (
+  role_name    text PRIMARY KEY,
+  instance_ids text[]
+);
+COMMENT ON TABLE store_access IS 'Internal: the stores that grant_optimizer() lets a role see, NULL for all; a row of public, of no store, says that row-level security is on.';
+
 SELECT pg_catalog.pg_extension_config_dump('jobs', '');
 SELECT pg_catalog.pg_extension_config_dump('jobs_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('job_items', '');
@@ -126,3 +133,4 @@ SELECT pg_catalog.pg_extension_config_dump('job_items_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('stores', '');
 SELECT pg_catalog.pg_extension_config_dump('rate_limits', '');
 SELECT pg_catalog.pg_extension_config_dump('homes', '');
+SELECT pg_catalog.pg_extension_config_dump('store_access', '');

@@ -1,0 +1,216 @@
+/*
+ * access_functions.cpp
+ *   grant_optimizer(), revoke_optimizer(), optimizer_row_security(), hand_over_optimizer(): who may do what.
+ *
+ *   Functions and views stay with the superuser who created the extension, whoever owns the tables: the
+ *   owner of a function can replace it, and the next superuser who calls it would run his code.
+ */
+#include "postgres/access_levels.h"
+#include "postgres/arguments.h"
+#include "postgres/owner_rights.h"
+#include "postgres/queue_notes.h"
+#include "postgres/row_policies.h"
+#include "postgres/shared_state.h"
+#include "postgres/spi.h"
+
+namespace product_optimizer {
+
+namespace {
+
+/* Every function but the internal triggers, as GRANT names it; those that the owner of the tables may use. */
+Statement list_functions = {
+    "SELECT string_agg(p.oid::regprocedure::text, ', '),"
+    "       string_agg(p.oid::regprocedure::text, ', ') FILTER (WHERE p.proname <> 'hand_over_optimizer')"
+    "  FROM pg_extension e"
+    "  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'"
+    "                  AND d.classid = 'pg_proc'::regclass"
+    "  JOIN pg_proc p ON p.oid = d.objid AND p.prorettype <> 'trigger'::regtype"
+    " WHERE e.extname = 'product_optimizer'"};
+
+Statement lacks_schema = {
+    "SELECT quote_ident((current_schemas(false))[1])"
+    " WHERE NOT has_schema_privilege($1, (current_schemas(false))[1], 'USAGE')",
+    1,
+    {OIDOID}};
+
+constexpr char kViews[] = "job_progress, store_progress";
+
+/* As role, with SPI connected.  Raises. */
+template <typename F>
+void WorkAs(Oid role, F&& body) {
+  AsRole(role, [&]() -> Datum {
+    Call([] { SPI_connect(); });
+    Call(body);
+    Call([] { SPI_finish(); });
+    return Datum{0};
+  });
+}
+
+enum FunctionsOf : int { kAnybody = 1, kOwner = 2 }; /* columns of list_functions */
+
+const char* FunctionList(FunctionsOf whose) {
+  Execute(list_functions, Arguments{});
+  return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, whose);
+}
+
+const char* ThisSchema() {
+  return quote_identifier(get_namespace_name(linitial_oid(fetch_search_path(false))));
+}
+
+/* Only where it is missing: a public schema need not name everybody. */
+void GrantSchema(Oid role) {
+  Arguments arguments;
+  arguments.Set(0, ObjectIdGetDatum(role));
+  if (Execute(lacks_schema, arguments) > 0)
+    ExecuteText(psprintf("GRANT USAGE ON SCHEMA %s TO %s", ThisSchema(), QuotedRole(role)));
+}
+
+void GrantEach(const char* const* grants, Oid role) {
+  for (; *grants != nullptr; grants++) ExecuteText(psprintf("GRANT %s TO %s", *grants, QuotedRole(role)));
+}
+
+/* Everything on functions, views and schema. */
+void RevokeUse(Oid role) {
+  const char* const name = QuotedRole(role);
+  ExecuteText(psprintf("REVOKE ALL ON FUNCTION %s FROM %s", FunctionList(kAnybody), name));
+  ExecuteText(psprintf("REVOKE ALL ON %s FROM %s", kViews, name));
+  ExecuteText(psprintf("REVOKE ALL ON SCHEMA %s FROM %s", ThisSchema(), name));
+}
+
+void RequireOwner(Oid owner) {
+  if (!has_privs_of_role(GetUserId(), owner))
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of job_items"),
+                    errhint("Ask its owner or a superuser.")));
+}
+
+/* A role that exists. */
+Oid RoleArgument(FunctionCallInfo fcinfo, const char* name) {
+  RefuseNull(fcinfo, 0, name);
+  const Oid role = PG_GETARG_OID(0);
+  if (GetUserNameFromId(role, true) == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("role %u does not exist", role),
+                    errhint("Pass the name of a role.")));
+  return role;
+}
+
+/* A role that is given rights, or loses them: the owner has all of them and needs them. */
+Oid GranteeArgument(FunctionCallInfo fcinfo, Oid owner) {
+  const Oid role = RoleArgument(fcinfo, "role");
+  if (role == owner)
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("role %s owns the queue", GetUserNameFromId(role, false)),
+                    errhint("The owner has all rights already, and the worker needs them.")));
+  return role;
+}
+
+const AccessLevel& LevelArgument(FunctionCallInfo fcinfo, int index) {
+  RefuseNull(fcinfo, index, "level");
+  const char* const name = text_to_cstring(PG_GETARG_TEXT_PP(index));
+  for (const AccessLevel& level : kAccessLevels)
+    if (strcmp(level.name, name) == 0) return level;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there is no level \"%s\"", name),
+                  errhint("The levels are producer, consumer, operator and reader.")));
+  pg_unreachable();
+}
+
+}  // namespace
+
+}  // namespace product_optimizer
+
+using namespace product_optimizer;
+
+extern "C" {
+
+PGDLLEXPORT Datum product_optimizer_grant(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_grant);
+Datum product_optimizer_grant(PG_FUNCTION_ARGS) {
+  const Oid owner = OwnerOfQueue(fcinfo);
+  const Oid creator = OwnerOfFunction(fcinfo);
+  RequireOwner(owner);
+  const Oid role = GranteeArgument(fcinfo, owner);
+  const AccessLevel& level = LevelArgument(fcinfo, 1);
+  const Datum stores = PG_ARGISNULL(2) ? Datum{0} : PG_GETARG_DATUM(2);
+  if (!PG_ARGISNULL(2)) {
+    if (!level.per_store)
+      ereport(
+          ERROR,
+          (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("level %s cannot be held to stores", level.name),
+           errhint("Its functions work on the whole queue; producer and reader can be held to stores.")));
+    CheckStores(stores);
+  }
+  return Entry([&]() -> Datum {
+    WorkAs(creator, [&] {
+      GrantSchema(role);
+      GrantEach(level.of_functions, role);
+    });
+    WorkAs(owner, [&] {
+      GrantEach(level.of_tables, role);
+      if (!PG_ARGISNULL(2)) {
+        AllowStores(role, &stores);
+      } else if (!HasPolicies(role)) {
+        AllowStores(role, nullptr);
+      }
+    });
+    return Datum{0};
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_revoke(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_revoke);
+Datum product_optimizer_revoke(PG_FUNCTION_ARGS) {
+  const Oid owner = OwnerOfQueue(fcinfo);
+  const Oid creator = OwnerOfFunction(fcinfo);
+  RequireOwner(owner);
+  const Oid role = GranteeArgument(fcinfo, owner);
+  return Entry([&]() -> Datum {
+    WorkAs(creator, [&] { RevokeUse(role); });
+    WorkAs(owner, [&] {
+      ForgetStores(role);
+      DropPolicies(role); /* those of a former name have no row */
+      for (const char* table : kTables)
+        ExecuteText(psprintf("REVOKE ALL ON %s FROM %s", table, QuotedRole(role)));
+    });
+    return Datum{0};
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_row_security(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_row_security);
+Datum product_optimizer_row_security(PG_FUNCTION_ARGS) {
+  const Oid owner = OwnerOfQueue(fcinfo);
+  RequireOwner(owner);
+  RefuseNull(fcinfo, 0, "enabled");
+  const bool enabled = PG_GETARG_BOOL(0);
+  return Entry([&]() -> Datum {
+    WorkAs(owner, [&] { SwitchRowSecurity(enabled); });
+    return Datum{0};
+  });
+}
+
+/* What it runs are only ALTER … OWNER and GRANT, which run nobody's code. */
+PGDLLEXPORT Datum product_optimizer_hand_over(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_hand_over);
+Datum product_optimizer_hand_over(PG_FUNCTION_ARGS) {
+  if (!superuser())
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("must be superuser to hand over the queue"), errhint("Ask a superuser.")));
+  const Oid new_owner = RoleArgument(fcinfo, "new_owner");
+  const Oid old_owner = OwnerOfQueue(fcinfo);
+  const Oid creator = OwnerOfFunction(fcinfo);
+  return Entry([&]() -> Datum {
+    WorkAs(GetUserId(), [&] {
+      for (const char* table : kTables)
+        ExecuteText(psprintf("ALTER TABLE %s OWNER TO %s", table, QuotedRole(new_owner)));
+      if (old_owner != creator && old_owner != new_owner) RevokeUse(old_owner);
+      GrantSchema(new_owner);
+      if (new_owner == creator) return;
+      const char* const name = QuotedRole(new_owner);
+      ExecuteText(psprintf("GRANT EXECUTE ON FUNCTION %s TO %s", FunctionList(kOwner), name));
+      ExecuteText(psprintf("GRANT SELECT ON %s TO %s", kViews, name));
+    });
+    NoteNews(kNewsWork | kNewsDue | kNewsControl);
+    return Datum{0};
+  });
+}
+
+}  // extern "C"
