@@ -141,7 +141,8 @@ void SendCanary(Worker& worker, std::uint64_t now_ns) {
 }
 
 std::uint64_t CanaryAtNs(const Worker& worker) {
-  if (worker.paused || worker.block.no_key || worker.canary.in_flight) return kNever;
+  if (!worker.wrong_owner.empty() || worker.paused || worker.block.no_key || worker.canary.in_flight)
+    return kNever;
   if (!worker.block.by_canary) return worker.canary.at_ns;
   return worker.canary.at_ns == kNever ? worker.block.probe_at_ns
                                        : std::max(worker.canary.at_ns, worker.block.probe_at_ns);

@@ -165,6 +165,7 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
 }  // namespace
 
 void ClaimAndSend(Worker& worker, std::uint64_t now_ns) {
+  if (!worker.wrong_owner.empty()) return;
   PromoteWhenDue(worker, now_ns);
   ClaimWhatCanLeave(worker, now_ns);
 }

@@ -25,6 +25,7 @@ char* instructions;
 char* reasoning_effort;
 char* service_tier;
 char* extra_body;
+char* role;
 int api = static_cast<int>(Api::kChatCompletions);
 int max_tokens_param = static_cast<int>(MaxTokensParam::kAuto);
 int token_accounting = static_cast<int>(TokenAccounting::kReserved);
@@ -132,8 +133,8 @@ void DefineLimitSettings() {
   Choice("product_optimizer.token_accounting",
          "What a request is charged: what the server reserves for it, or what it really used.",
          &token_accounting, kTokenAccountings);
-  Choice("product_optimizer.fair_by", "What stores share fairly: items, or what items take of the scarcer limit.",
-         &fair_by, kFairBys);
+  Choice("product_optimizer.fair_by",
+         "What stores share fairly: items, or what items take of the scarcer limit.", &fair_by, kFairBys);
   Number("product_optimizer.max_in_flight", "Most requests in flight at once, per database.", &max_in_flight,
          1, 10000, 0);
   Number("product_optimizer.claim_batch_size", "Most items claimed at once.", &claim_batch_size, 1, 10000, 0);
@@ -170,6 +171,9 @@ void DefineSettings() {
   DefineApiSettings();
   DefineLimitSettings();
   DefineTimeSettings();
+  Text("product_optimizer.role",
+       "The worker works only while this role owns job_items; empty: whoever owns it.", &role, "",
+       GUC_SUPERUSER_ONLY, product_optimizer_check_text);
   DefineCustomIntVariable("product_optimizer.max_databases",
                           "Most databases of the cluster that can have a worker.", nullptr, &max_databases,
                           max_databases, 1, 256, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
@@ -207,6 +211,10 @@ int MaxDatabases() {
 
 int DefaultMaxAttempts() {
   return max_attempts;
+}
+
+const char* RequiredOwner() {
+  return role;
 }
 
 ApiKeySources CurrentApiKeySources() {

@@ -50,6 +50,9 @@ int MaxDatabases();
 /* product_optimizer.max_attempts, 1 … 1000. */
 int DefaultMaxAttempts();
 
+/* product_optimizer.role: who must own job_items for the worker to work; empty: anybody. */
+const char* RequiredOwner();
+
 /* Where the API key may come from; both may be empty.  The pointers hold until the next reload. */
 struct ApiKeySources {
   const char* key;

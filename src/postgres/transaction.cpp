@@ -1,6 +1,7 @@
 #include "postgres/transaction.h"
 
 #include "postgres/owner_rights.h"
+#include "postgres/settings.h"
 #include "postgres/spi.h"
 
 namespace product_optimizer {
@@ -25,20 +26,41 @@ void PinSearchPath(const char* schema) {
     SetConfigOption("search_path", path, PGC_USERSET, PGC_S_SESSION);
 }
 
+/* A setting that names a role which does not exist names nobody's. */
+bool MayOwn(Oid owner) {
+  return RequiredOwner()[0] == '\0' || get_role_oid(RequiredOwner(), true) == owner;
+}
+
+void DescribeOwner(Oid owner, TransactionFailure& failure) {
+  const char* const name = GetUserNameFromId(owner, true);
+  failure.wrong_owner = true;
+  failure.sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+  failure.message.assign("job_items is owned by ");
+  failure.message.append(name != nullptr ? name : "nobody");
+  failure.message.append(", not by ").append(RequiredOwner());
+  failure.message.append(
+      " as product_optimizer.role demands: call hand_over_optimizer() or change the setting");
+}
+
 }  // namespace
 
-bool BeginWork() {
+WorkStart BeginWork(TransactionFailure* failure) {
   outside = CurrentMemoryContext;
-  return Call([] {
+  return Call([&] {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
     SPI_connect();
-    if (Execute(find_extension, Arguments{}) == 0) return false;
+    if (Execute(find_extension, Arguments{}) == 0) return WorkStart::kNoExtension;
     bool is_null;
+    const Oid owner = DatumGetObjectId(Column(0, 2, &is_null));
+    if (!MayOwn(owner)) {
+      DescribeOwner(owner, *failure);
+      return WorkStart::kWrongOwner;
+    }
     PinSearchPath(TextDatumGetCString(Column(0, 1, &is_null)));
-    worker = ActAs(DatumGetObjectId(Column(0, 2, &is_null)));
-    return true;
+    worker = ActAs(owner);
+    return WorkStart::kReady;
   });
 }
 

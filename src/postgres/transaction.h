@@ -15,14 +15,17 @@ namespace product_optimizer {
 
 struct TransactionFailure {
   int sqlstate;
-  std::string message; /* the server's */
+  std::string message;      /* the server's */
+  bool wrong_owner = false; /* nothing was tried: job_items is not product_optimizer.role's */
 };
 
+enum class WorkStart { kReady, kNoExtension, kWrongOwner };
+
 /*
- * Called from RunTransaction(): begins, looks up the extension, takes on the owner's rights.  False,
- * with the transaction begun but nothing else done, when the extension is not there.
+ * Called from RunTransaction(): begins, looks up the extension, takes on the owner's rights.  Unless ready,
+ * the transaction is begun but nothing else done; of a wrong owner *failure tells.
  */
-bool BeginWork();
+WorkStart BeginWork(TransactionFailure* failure);
 void EndWork();
 TransactionFailure AbortWork(const PgError& error);
 
@@ -35,10 +38,11 @@ enum class WorkResult { kCommitted, kNoExtension, kFailed };
 template <typename F>
 WorkResult RunTransaction(TransactionFailure* failure, F&& body) {
   try {
-    const bool found = BeginWork();
-    if (found) body();
+    const WorkStart start = BeginWork(failure);
+    if (start == WorkStart::kReady) body();
     EndWork();
-    return found ? WorkResult::kCommitted : WorkResult::kNoExtension;
+    if (start == WorkStart::kWrongOwner) return WorkResult::kFailed;
+    return start == WorkStart::kReady ? WorkResult::kCommitted : WorkResult::kNoExtension;
   } catch (const PgError& error) {
     *failure = AbortWork(error);
     return WorkResult::kFailed;

@@ -109,7 +109,7 @@ constexpr std::int64_t kStoresPerStep = 200;
 
 /* The next step over the table for what nobody told of, where one is due. */
 void WalkOverStores(Worker& worker, std::uint64_t now_ns) {
-  if (now_ns < WalkAtNs(worker)) return;
+  if (!worker.wrong_owner.empty() || now_ns < WalkAtNs(worker)) return;
   TransactionFailure failure;
   if (RunTransaction(&failure, [] { WalkOn(kStoresPerStep); }) != WorkResult::kCommitted)
     worker.walk_at_ns = now_ns + 1'000 * kNsPerMs;
@@ -131,15 +131,18 @@ Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
   });
   if (done == WorkResult::kNoExtension) return Upkeep::kNoExtension;
   if (done == WorkResult::kFailed) {
+    if (failure.wrong_owner) worker.wrong_owner = failure.message;
     worker.rescan_at_ns = now_ns + 1'000 * kNsPerMs;
     if (failure.message != worker.last_failure) {
       worker.last_failure = failure.message;
-      WarnLine("cannot look for orphans: " + OneLine(failure.message, 400),
+      WarnLine((failure.wrong_owner ? "the queue is blocked: " : "cannot look for orphans: ") +
+                   OneLine(failure.message, 400),
                "It is tried again every second.");
     }
     return Upkeep::kGoOn;
   }
   worker.last_failure.clear();
+  worker.wrong_owner.clear();
   TakeHome(worker, std::move(home));
   worker.maybe_work = true;
   worker.due.LookAtAll();
@@ -164,11 +167,12 @@ void NoticeWork(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
 /* Until when nothing needs doing, as far as this process can know. */
 std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint64_t now_ns) {
   std::uint64_t at = now_ns + kLongestSleepNs;
-  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, WalkAtNs(worker), SettleAtNs(worker),
-                 worker.log.FlushAtNs(), report.NextAtNs(worker), CanaryAtNs(worker)});
+  at = std::min({at, worker.poll_at_ns, worker.rescan_at_ns, SettleAtNs(worker), worker.log.FlushAtNs(),
+                 report.NextAtNs(worker), CanaryAtNs(worker)});
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
-  at = std::min(at, worker.due.AtNs());
+  if (!worker.wrong_owner.empty()) return at;
+  at = std::min({at, worker.due.AtNs(), WalkAtNs(worker)});
   const std::size_t busy = worker.in_flight.size() + worker.to_settle.size();
   if (worker.paused || static_cast<std::int64_t>(busy) >= worker.settings.max_in_flight ||
       worker.to_settle.size() > kMostUnwritten)
@@ -261,6 +265,7 @@ void product_optimizer_worker_main(Datum database) {
         ReportStart(StartOutcome::kNoExtension);
         return;
       case WorkResult::kFailed:
+        if (failure.wrong_owner) break; /* it will say so */
         Call(
             [&] { ereport(ERROR, (errmsg("product_optimizer cannot start: %s", failure.message.c_str()))); });
         return;

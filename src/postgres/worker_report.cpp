@@ -17,6 +17,7 @@ struct StateNow {
 };
 
 StateNow CurrentState(const Worker& worker) {
+  if (!worker.wrong_owner.empty()) return {WorkerState::kBlocked, worker.wrong_owner};
   if (worker.paused) return {WorkerState::kPaused, worker.pause_reason};
   if (!worker.block.reason.empty()) return {WorkerState::kBlocked, worker.block.reason};
   if (!worker.throttle.empty()) return {WorkerState::kThrottled, worker.throttle};

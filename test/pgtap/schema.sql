@@ -97,7 +97,7 @@ SELECT is(CASE WHEN s.name IS NOT NULL THEN coalesce(s.boot_val, '') END, v.boot
                ('max_in_flight', '256'), ('claim_batch_size', '100'), ('claim_per_store', '20'), ('poll_interval', '2000'),
                ('connect_timeout', '5000'), ('request_timeout', '120000'), ('max_attempts', '5'), ('retry_base_delay', '1000'),
                ('retry_max_delay', '60000'), ('max_response_bytes', '4194304'), ('heartbeat_interval', '30000'),
-               ('stats_log_interval', '60000'), ('rescan_interval', '30000'), ('max_databases', '16'), ('allow_plain_http', 'off'), ('ca_file', '')) v(name, boot)
+               ('stats_log_interval', '60000'), ('rescan_interval', '30000'), ('max_databases', '16'), ('role', ''), ('allow_plain_http', 'off'), ('ca_file', '')) v(name, boot)
   LEFT JOIN pg_settings s ON s.name = 'product_optimizer.' || v.name;
 SELECT is(context, CASE name WHEN 'product_optimizer.max_databases' THEN 'postmaster' ELSE 'sighup' END, name || ' takes effect as promised')
   FROM pg_settings WHERE name LIKE 'product_optimizer.%' ORDER BY name;
