@@ -2,6 +2,9 @@
  * access_functions.cpp
  *   grant_optimizer(), revoke_optimizer(), optimizer_row_security(), hand_over_optimizer(): who may do what.
  *
+ *   What runs with a superuser's rights here are GRANT, REVOKE and ALTER … OWNER alone: no query, in which
+ * somebody's operator might be a better match than PostgreSQL's.
+ *
  *   Functions and views stay with the superuser who created the extension, whoever owns the tables: the
  *   owner of a function can replace it, and the next superuser who calls it would run his code.
  */
@@ -17,24 +20,6 @@ namespace product_optimizer {
 
 namespace {
 
-/* Every function but the internal triggers, as GRANT names it; those that the owner of the tables may use. */
-Statement list_functions = {
-    "SELECT string_agg(p.oid::regprocedure::text, ', '),"
-    "       string_agg(p.oid::regprocedure::text, ', ') FILTER (WHERE p.proname <> 'hand_over_optimizer')"
-    "  FROM pg_extension e"
-    "  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'"
-    "                  AND d.classid = 'pg_proc'::regclass"
-    "  JOIN pg_proc p ON p.oid = d.objid AND p.prorettype <> 'trigger'::regtype"
-    " WHERE e.extname = 'product_optimizer'"};
-
-Statement lacks_schema = {
-    "SELECT quote_ident((current_schemas(false))[1])"
-    " WHERE NOT has_schema_privilege($1, (current_schemas(false))[1], 'USAGE')",
-    1,
-    {OIDOID}};
-
-constexpr char kViews[] = "job_progress, store_progress";
-
 /* As role, with SPI connected.  Raises. */
 template <typename F>
 void WorkAs(Oid role, F&& body) {
@@ -46,23 +31,11 @@ void WorkAs(Oid role, F&& body) {
   });
 }
 
-enum FunctionsOf : int { kAnybody = 1, kOwner = 2 }; /* columns of list_functions */
-
-const char* FunctionList(FunctionsOf whose) {
-  Execute(list_functions, Arguments{});
-  return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, whose);
-}
-
-const char* ThisSchema() {
-  return quote_identifier(get_namespace_name(linitial_oid(fetch_search_path(false))));
-}
-
 /* Only where it is missing: a public schema need not name everybody. */
-void GrantSchema(Oid role) {
-  Arguments arguments;
-  arguments.Set(0, ObjectIdGetDatum(role));
-  if (Execute(lacks_schema, arguments) > 0)
-    ExecuteText(psprintf("GRANT USAGE ON SCHEMA %s TO %s", ThisSchema(), QuotedRole(role)));
+void GrantSchema(Oid schema, Oid role) {
+  if (!MayUseSchema(schema, role))
+    ExecuteText(psprintf("GRANT USAGE ON SCHEMA %s TO %s", quote_identifier(get_namespace_name(schema)),
+                         QuotedRole(role)));
 }
 
 void GrantEach(const char* const* grants, Oid role) {
@@ -70,11 +43,12 @@ void GrantEach(const char* const* grants, Oid role) {
 }
 
 /* Everything on functions, views and schema. */
-void RevokeUse(Oid role) {
+void RevokeUse(Oid schema, Oid role) {
   const char* const name = QuotedRole(role);
-  ExecuteText(psprintf("REVOKE ALL ON FUNCTION %s FROM %s", FunctionList(kAnybody), name));
+  ExecuteText(psprintf("REVOKE ALL ON FUNCTION %s, %s FROM %s", kFunctions, kHandOver, name));
   ExecuteText(psprintf("REVOKE ALL ON %s FROM %s", kViews, name));
-  ExecuteText(psprintf("REVOKE ALL ON SCHEMA %s FROM %s", ThisSchema(), name));
+  ExecuteText(
+      psprintf("REVOKE ALL ON SCHEMA %s FROM %s", quote_identifier(get_namespace_name(schema)), name));
 }
 
 void RequireOwner(Oid owner) {
@@ -126,6 +100,7 @@ PG_FUNCTION_INFO_V1(product_optimizer_grant);
 Datum product_optimizer_grant(PG_FUNCTION_ARGS) {
   const Oid owner = OwnerOfQueue(fcinfo);
   const Oid creator = OwnerOfFunction(fcinfo);
+  const Oid schema = SchemaOfFunction(fcinfo);
   RequireOwner(owner);
   const Oid role = GranteeArgument(fcinfo, owner);
   const AccessLevel& level = LevelArgument(fcinfo, 1);
@@ -140,7 +115,7 @@ Datum product_optimizer_grant(PG_FUNCTION_ARGS) {
   }
   return Entry([&]() -> Datum {
     WorkAs(creator, [&] {
-      GrantSchema(role);
+      GrantSchema(schema, role);
       GrantEach(level.of_functions, role);
     });
     WorkAs(owner, [&] {
@@ -160,10 +135,11 @@ PG_FUNCTION_INFO_V1(product_optimizer_revoke);
 Datum product_optimizer_revoke(PG_FUNCTION_ARGS) {
   const Oid owner = OwnerOfQueue(fcinfo);
   const Oid creator = OwnerOfFunction(fcinfo);
+  const Oid schema = SchemaOfFunction(fcinfo);
   RequireOwner(owner);
   const Oid role = GranteeArgument(fcinfo, owner);
   return Entry([&]() -> Datum {
-    WorkAs(creator, [&] { RevokeUse(role); });
+    WorkAs(creator, [&] { RevokeUse(schema, role); });
     WorkAs(owner, [&] {
       ForgetStores(role);
       DropPolicies(role); /* those of a former name have no row */
@@ -187,7 +163,6 @@ Datum product_optimizer_row_security(PG_FUNCTION_ARGS) {
   });
 }
 
-/* What it runs are only ALTER … OWNER and GRANT, which run nobody's code. */
 PGDLLEXPORT Datum product_optimizer_hand_over(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(product_optimizer_hand_over);
 Datum product_optimizer_hand_over(PG_FUNCTION_ARGS) {
@@ -197,15 +172,16 @@ Datum product_optimizer_hand_over(PG_FUNCTION_ARGS) {
   const Oid new_owner = RoleArgument(fcinfo, "new_owner");
   const Oid old_owner = OwnerOfQueue(fcinfo);
   const Oid creator = OwnerOfFunction(fcinfo);
+  const Oid schema = SchemaOfFunction(fcinfo);
   return Entry([&]() -> Datum {
     WorkAs(GetUserId(), [&] {
       for (const char* table : kTables)
         ExecuteText(psprintf("ALTER TABLE %s OWNER TO %s", table, QuotedRole(new_owner)));
-      if (old_owner != creator && old_owner != new_owner) RevokeUse(old_owner);
-      GrantSchema(new_owner);
+      if (old_owner != creator && old_owner != new_owner) RevokeUse(schema, old_owner);
+      GrantSchema(schema, new_owner);
       if (new_owner == creator) return;
       const char* const name = QuotedRole(new_owner);
-      ExecuteText(psprintf("GRANT EXECUTE ON FUNCTION %s TO %s", FunctionList(kOwner), name));
+      ExecuteText(psprintf("GRANT EXECUTE ON FUNCTION %s TO %s", kFunctions, name));
       ExecuteText(psprintf("GRANT SELECT ON %s TO %s", kViews, name));
     });
     NoteNews(kNewsWork | kNewsDue | kNewsControl);

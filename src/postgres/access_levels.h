@@ -56,6 +56,20 @@ constexpr AccessLevel kAccessLevels[] = {
       "EXECUTE ON FUNCTION optimizer_stats(), optimizer_workers(), optimizer_rate_limits(),"
       " why_waiting(bigint)"}}};
 
+/* Every function that anybody may be let use; the owner of the tables may use all of them. */
+constexpr const char* kFunctions =
+    "claim_pending_items(int, int, interval), complete_item(bigint, int, jsonb, int, int),"
+    " fail_item(bigint, int, text, boolean, interval), release_item(bigint, int), cancel_job(bigint),"
+    " retry_failed(bigint, text), try_acquire(int, text, int), settle_tokens(int, int, text),"
+    " optimizer_rate_limits(), optimizer_stats(), optimizer_workers(), optimizer_pause(text), "
+    "optimizer_resume(),"
+    " why_waiting(bigint), grant_optimizer(regrole, text, text[]), revoke_optimizer(regrole),"
+    " optimizer_row_security(boolean)";
+
+constexpr const char* kHandOver = "hand_over_optimizer(regrole)"; /* for superusers */
+
+constexpr const char* kViews = "job_progress, store_progress";
+
 /* The tables of the queue; row-level security holds on the first three, where rows belong to stores. */
 constexpr const char* kTables[] = {"job_items", "jobs", "stores", "rate_limits", "homes", "store_access"};
 constexpr int kTablesOfStores = 3;

@@ -34,7 +34,7 @@ Statement lock_without_payload = {
 
 Statement read_policies = {
     "SELECT s.n, p.weight, p.paused, p.max_in_flight, p.requests_per_minute, p.tokens_per_minute"
-    "  FROM unnest($1) WITH ORDINALITY AS s(instance_id, n)"
+    "  FROM pg_catalog.unnest($1) WITH ORDINALITY AS s(instance_id, n)"
     " CROSS JOIN LATERAL (SELECT * FROM stores WHERE stores.instance_id = s.instance_id OFFSET 0) p",
     1,
     {TEXTARRAYOID}};
@@ -42,7 +42,7 @@ Statement read_policies = {
 Statement count_running = {
     "SELECT s.n, (SELECT count(*) FROM job_items r"
     "              WHERE r.status = 'RUNNING' AND r.instance_id = s.instance_id)"
-    "  FROM unnest($1) WITH ORDINALITY AS s(instance_id, n)",
+    "  FROM pg_catalog.unnest($1) WITH ORDINALITY AS s(instance_id, n)",
     1,
     {TEXTARRAYOID}};
 

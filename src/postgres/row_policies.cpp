@@ -23,9 +23,9 @@ constexpr int kLongestStore = 255; /* characters */
 
 /* Those TO this role and nobody else; a policy of a user's own for several roles is not ours. */
 Statement find_policies = {
-    "SELECT p.polname::text, c.relname::text FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
+    "SELECT p.polname, c.relname FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid"
     "  JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = (current_schemas(false))[1]"
-    " WHERE p.polroles = ARRAY[$1] AND c.relname IN ('job_items', 'jobs', 'stores')",
+    " WHERE p.polroles OPERATOR(pg_catalog.=) ARRAY[$1] AND c.relname IN ('job_items', 'jobs', 'stores')",
     1,
     {OIDOID}};
 

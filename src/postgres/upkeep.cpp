@@ -30,7 +30,7 @@ Statement promote = {
 
 Statement next_due = {
     "SELECT i.run_after, CASE WHEN i.run_after <= clock_timestamp() THEN 0 ELSE"
-    "       ceil(least(extract(epoch FROM i.run_after - clock_timestamp()), 86400) * 1000)::bigint END"
+    "       ceil(least(extract(epoch FROM i.run_after - clock_timestamp()), 86400) * 1000.0)::bigint END"
     "  FROM job_items i WHERE i.status = 'SCHEDULED' AND i.run_after >= $1 AND i.run_after < 'infinity'"
     " ORDER BY i.run_after LIMIT 1",
     1,

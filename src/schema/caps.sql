@@ -19,7 +19,7 @@ CREATE FUNCTION check_params() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @extschema@, pg_temp AS $$
 DECLARE
   caps CONSTANT text[] := '{max_completion_tokens, max_output_tokens, max_tokens}';
-  allowed CONSTANT text[] := caps || '{temperature, top_p, seed, stop, presence_penalty, frequency_penalty, reasoning_effort, reasoning, verbosity, text, response_format}'::text[];
+  allowed CONSTANT text[] := caps OPERATOR(pg_catalog.||) '{temperature, top_p, seed, stop, presence_penalty, frequency_penalty, reasoning_effort, reasoning, verbosity, text, response_format}'::text[];
   refused text;
 BEGIN
   -- The rights of whoever writes: the level "operator" may pause the worker; the owner could drop this trigger.

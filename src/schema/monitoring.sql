@@ -37,7 +37,7 @@ SELECT j.id AS job_id, j.instance_id, j.name,
             ELSE 'EMPTY' END AS status,
        c.total, c.pending, c.scheduled, c.running, c.done, c.failed, c.cancelled,
        CASE WHEN c.total > 0
-            THEN round(100.0 * (c.done + c.failed + c.cancelled) / c.total, 1) ELSE 0 END AS percent,
+            THEN round(100.0 * (c.done + c.failed + c.cancelled)::numeric / c.total::numeric, 1) ELSE 0 END AS percent,
        c.started_at,
        CASE WHEN c.pending + c.scheduled + c.running = 0 THEN c.finished_at END AS finished_at,
        CASE WHEN c.pending + c.scheduled + c.running > 0 AND c.done + c.failed > 0

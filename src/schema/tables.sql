@@ -82,7 +82,7 @@ CREATE INDEX idx_job_items_job_id ON job_items (job_id) WHERE job_id IS NOT NULL
 
 CREATE TABLE stores (
   instance_id         text PRIMARY KEY CHECK (char_length(instance_id) BETWEEN 1 AND 255),
-  weight              real NOT NULL DEFAULT 1 CHECK (weight BETWEEN 0.001 AND 1000),
+  weight              real NOT NULL DEFAULT 1 CHECK (weight BETWEEN 0.001::real AND 1000::real),
   max_in_flight       int CHECK (max_in_flight >= 0),
   requests_per_minute int CHECK (requests_per_minute >= 1),
   tokens_per_minute   int CHECK (tokens_per_minute >= 1),
