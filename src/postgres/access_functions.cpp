@@ -31,24 +31,27 @@ void WorkAs(Oid role, F&& body) {
   });
 }
 
-/* Only where it is missing: a public schema need not name everybody. */
+/* Only where it is missing: a public schema need not name everybody.  With the caller's own rights, for the
+ * schema may hold other things. */
 void GrantSchema(Oid schema, Oid role) {
   if (!MayUseSchema(schema, role))
     ExecuteText(psprintf("GRANT USAGE ON SCHEMA %s TO %s", quote_identifier(get_namespace_name(schema)),
                          QuotedRole(role)));
 }
 
+void RevokeSchema(Oid schema, Oid role) {
+  ExecuteText(psprintf("REVOKE USAGE ON SCHEMA %s FROM %s", quote_identifier(get_namespace_name(schema)),
+                       QuotedRole(role)));
+}
+
 void GrantEach(const char* const* grants, Oid role) {
   for (; *grants != nullptr; grants++) ExecuteText(psprintf("GRANT %s TO %s", *grants, QuotedRole(role)));
 }
 
-/* Everything on functions, views and schema. */
-void RevokeUse(Oid schema, Oid role) {
+void RevokeUse(Oid role) {
   const char* const name = QuotedRole(role);
   ExecuteText(psprintf("REVOKE ALL ON FUNCTION %s, %s FROM %s", kFunctions, kHandOver, name));
   ExecuteText(psprintf("REVOKE ALL ON %s FROM %s", kViews, name));
-  ExecuteText(
-      psprintf("REVOKE ALL ON SCHEMA %s FROM %s", quote_identifier(get_namespace_name(schema)), name));
 }
 
 void RequireOwner(Oid owner) {
@@ -114,10 +117,8 @@ Datum product_optimizer_grant(PG_FUNCTION_ARGS) {
     CheckStores(stores);
   }
   return Entry([&]() -> Datum {
-    WorkAs(creator, [&] {
-      GrantSchema(schema, role);
-      GrantEach(level.of_functions, role);
-    });
+    WorkAs(GetUserId(), [&] { GrantSchema(schema, role); });
+    WorkAs(creator, [&] { GrantEach(level.of_functions, role); });
     WorkAs(owner, [&] {
       GrantEach(level.of_tables, role);
       if (!PG_ARGISNULL(2)) {
@@ -139,7 +140,8 @@ Datum product_optimizer_revoke(PG_FUNCTION_ARGS) {
   RequireOwner(owner);
   const Oid role = GranteeArgument(fcinfo, owner);
   return Entry([&]() -> Datum {
-    WorkAs(creator, [&] { RevokeUse(schema, role); });
+    if (superuser()) WorkAs(GetUserId(), [&] { RevokeSchema(schema, role); });
+    WorkAs(creator, [&] { RevokeUse(role); });
     WorkAs(owner, [&] {
       ForgetStores(role);
       DropPolicies(role); /* those of a former name have no row */
@@ -177,7 +179,10 @@ Datum product_optimizer_hand_over(PG_FUNCTION_ARGS) {
     WorkAs(GetUserId(), [&] {
       for (const char* table : kTables)
         ExecuteText(psprintf("ALTER TABLE %s OWNER TO %s", table, QuotedRole(new_owner)));
-      if (old_owner != creator && old_owner != new_owner) RevokeUse(schema, old_owner);
+      if (old_owner != creator && old_owner != new_owner) {
+        RevokeUse(old_owner);
+        RevokeSchema(schema, old_owner);
+      }
       GrantSchema(schema, new_owner);
       if (new_owner == creator) return;
       const char* const name = QuotedRole(new_owner);

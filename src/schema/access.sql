@@ -14,14 +14,14 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_grant';
 COMMENT ON FUNCTION grant_optimizer(regrole, text, text[]) IS
-'Gives a role the rights of a level: producer, consumer, operator or reader; levels add up. instance_ids: the only stores that a producer or reader sees and inserts into while optimizer_row_security() is on; a list replaces the one before, NULL leaves it, and a role that never had one sees all stores. For the owner of job_items and superusers. Raises 22004 for NULL, 22023 for an unknown level or role, the owner, a list for another level, or a store that cannot be, 42501 for other callers.';
+'Gives a role the rights of a level: producer, consumer, operator or reader; levels add up. instance_ids: the only stores that a producer or reader sees and inserts into while optimizer_row_security() is on; a list replaces the one before, NULL leaves it, and a role that never had one sees all stores. USAGE on the schema, where it is missing, is granted with the caller''s rights. For the owner of job_items and superusers. Raises 22004 for NULL, 22023 for an unknown level or role, the owner, a list for another level, or a store that cannot be, 42501 for other callers.';
 
 CREATE FUNCTION revoke_optimizer(role regrole) RETURNS void
 LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_revoke';
 COMMENT ON FUNCTION revoke_optimizer(regrole) IS
-'Takes back from a role every right on the extension''s tables, views and functions, USAGE on its schema, and the policies for this role alone. For the owner of job_items and superusers. Raises 22004 for NULL, 22023 for an unknown role or the owner, 42501 for other callers.';
+'Takes back from a role every right on the extension''s tables, views and functions, and the policies for this role alone; for a superuser also USAGE on the schema. For the owner of job_items and superusers. Raises 22004 for NULL, 22023 for an unknown role or the owner, 42501 for other callers.';
 
 CREATE FUNCTION optimizer_row_security(enabled boolean) RETURNS void
 LANGUAGE C VOLATILE

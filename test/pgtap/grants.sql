@@ -100,6 +100,7 @@ SELECT is(array_agg(DISTINCT pg_get_userbyid(c.relowner)::text), '{queue_owner}'
 SELECT is(array_agg(DISTINCT pg_get_userbyid(o)::text), '{postgres}', 'functions and views have not')
   FROM (SELECT p.proowner AS o FROM member m JOIN pg_proc p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass
         UNION ALL SELECT c.relowner FROM member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass WHERE relkind = 'v') owners;
+GRANT CREATE ON SCHEMA :schema TO stranger;
 SET LOCAL ROLE queue_owner;
 INSERT INTO job_items (instance_id, payload) VALUES ('b', '1');
 SELECT is(count(*), 1::bigint, 'the owner claims what it inserted') FROM claim_pending_items() WHERE instance_id = 'b';
@@ -108,9 +109,11 @@ SELECT lives_ok($$ SELECT grant_optimizer('stranger', 'producer', '{a}'), grant_
 SELECT is(count(*) > 30, true, 'which gives rights') FROM pg_temp.rights('stranger');
 SELECT lives_ok($$ SELECT optimizer_row_security(true), optimizer_row_security(false), revoke_optimizer('stranger') $$, 'and takes back');
 SELECT is_empty($$ SELECT pg_temp.rights('stranger') $$, 'everything');
+SELECT is(has_schema_privilege('stranger', :'schema', 'CREATE'), true, 'but not what is not its own: rights on the schema');
 SELECT throws_ok(command, '42501', NULL, 'the owner cannot: ' || command) FROM unnest(ARRAY['SELECT hand_over_optimizer(''queue_owner'')', 'ALTER FUNCTION optimizer_stats() RESET search_path',
   'DROP EXTENSION product_optimizer', 'ALTER VIEW store_progress SET (security_invoker = false)']) command;
 RESET ROLE;
+REVOKE ALL ON SCHEMA :schema FROM stranger;
 SELECT lives_ok($$ SELECT grant_optimizer('stranger', 'reader') $$, 'a superuser grants for it');
 SET LOCAL ROLE queue_owner;
 SELECT lives_ok($$ SELECT revoke_optimizer('stranger') $$, 'and it takes that back');

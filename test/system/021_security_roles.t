@@ -72,9 +72,6 @@ configure($node, role => 'tenant_a');
 wait_for($node, 'another owner is refused, with the reason',
 	q{SELECT worker_state = 'blocked' AND state_reason LIKE 'job_items is owned by queue_owner, not by tenant_a%hand_over_optimizer()%' FROM optimizer_stats()});
 my $id = insert_item($node, '{"title": "Has to wait."}', run_after => '2000-01-01');
-my $turns = -s $node->logfile;
-wait_for($node, 'the worker has looked again', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'product_optimizer worker' AND wait_event = 'Extension'});
-is($node->safe_psql('postgres', "SELECT status, attempts FROM job_items WHERE id = $id"), 'PENDING|0', 'nothing is sent');
 my $before = worker_pid($node);
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($before)");
 wait_for($node, 'a worker that starts so is blocked too', "SELECT worker_state = 'blocked' AND pid <> $before FROM optimizer_stats(), optimizer_workers() WHERE database = 'postgres'");
@@ -95,6 +92,43 @@ is($restored->('tenant_a', 'SELECT DISTINCT instance_id FROM job_items'), 'a', '
 $restored->('queue_owner', 'SELECT optimizer_resume()');
 $restored->('tenant_b', q{INSERT INTO job_items (instance_id, payload) VALUES ('b', '{"title": "After the restore."}')});
 wait_for($node, 'and are served', q{SELECT bool_and(status = 'DONE') FROM job_items WHERE instance_id = 'b'}, db => 'restored');
+
+# The worker's own statements, with operators in its schema that fit better than PostgreSQL's where it has to convert.
+configure($node, role => undef);
+$node->safe_psql('postgres', 'CREATE DATABASE squatted');
+$node->safe_psql('squatted', q{ALTER DATABASE squatted SET search_path = queue; CREATE SCHEMA queue; SET search_path = queue;
+DO $$
+DECLARE
+  types text[] := ARRAY['int2', 'int4', 'int8', 'numeric', 'float8', 'text', 'name', 'oid', 'bool', 'timestamptz', 'interval', 'text[]', 'int8[]', 'tid', 'tid[]', 'jsonb', 'varchar'];
+  a text;
+  b text;
+  o text;
+BEGIN
+  FOREACH a IN ARRAY types LOOP
+    EXECUTE format('CREATE FUNCTION unnest(x %s) RETURNS SETOF text LANGUAGE plpgsql AS $f$ BEGIN RAISE ''a squatter ran: unnest''; END $f$', a);
+    FOREACH b IN ARRAY types LOOP
+      EXECUTE format('CREATE FUNCTION caught(x %s, y %s) RETURNS bool LANGUAGE plpgsql AS $f$ BEGIN RAISE ''a squatter ran: %1$s, %2$s''; END $f$', a, b);
+      EXECUTE format('CREATE FUNCTION starts_with(x %s, y %s) RETURNS bool LANGUAGE plpgsql AS $f$ BEGIN RAISE ''a squatter ran: starts_with''; END $f$', a, b);
+      FOREACH o IN ARRAY ARRAY['=', '<>', '<', '<=', '>', '>=', '+', '-', '*', '/', '||'] LOOP
+        EXECUTE format('CREATE OPERATOR %s (FUNCTION = caught, LEFTARG = %s, RIGHTARG = %s)', o, a, b);
+      END LOOP;
+    END LOOP;
+  END LOOP;
+END $$;
+CREATE EXTENSION product_optimizer SCHEMA queue});
+wait_for_worker($node, 'squatted');
+my $log = -s $node->logfile;
+$mock->config(hang => \1);
+$node->safe_psql('squatted', q{INSERT INTO stores (instance_id, max_in_flight) VALUES ('a', 5); INSERT INTO jobs (instance_id, name) VALUES ('a', 'j');
+  INSERT INTO job_items (job_id, instance_id, payload, run_after) SELECT 1, 'a', '{"title": "x"}', CASE WHEN n > 3 THEN now() + interval '1 s' END FROM generate_series(1, 6) n});
+wait_until('requests are in flight', sub { $mock->stats->{hanging} >= 3 });
+my $old = worker_pid($node, 'squatted');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($old)");    # hands its items back
+wait_until('another worker', sub { my $new = worker_pid($node, 'squatted'); $new ne '' && $new ne $old });
+wait_until('requests are in flight again', sub { $mock->stats->{hanging} >= 3 });
+$mock->release;
+is_deeply(all_finished($node, db => 'squatted'), { DONE => 6 }, 'the worker claims, gives back, promotes and settles');
+is(scalar(() = log_lines($node, qr/squatter|cannot (claim|look|put|write)|not unique/, $log)), 0, 'and no squatter ran');
 
 key_never_logged($node);
 done_testing();
