@@ -45,7 +45,7 @@ bool FairQueue::Forget(int most) {
       if (most == 0) return true;
       const SlotIndex index = *root;
       Dequeue(index);
-      pool_.Remove(index);
+      Drop(index);
     }
   }
   return false;
@@ -81,7 +81,9 @@ void FairQueue::Dequeue(SlotIndex index) {
       break;
     case StoreState::kParked:
       state_.parked--;
+      state_.to_wake = std::min(state_.to_wake, state_.parked);
       ParkedHeap(pool_, state_.parked_root).Remove(index);
+      pool_[index].unparked_epoch = 0;
       break;
   }
 }
@@ -106,17 +108,26 @@ void FairQueue::Note(Store& store, const ItemKey& key) {
 }
 
 /* Beyond its guarantee a queue leaves the others theirs. */
-bool FairQueue::HasRoom() const {
-  return state_.ready + state_.idle + state_.parked < pool_.guaranteed() || pool_.free() > pool_.reserve();
+SlotIndex FairQueue::Add(std::string_view name) {
+  const std::uint32_t slots = StorePool::SlotsFor(name.size());
+  if (state_.slots + slots > pool_.guaranteed() && pool_.free() < pool_.reserve() + slots) return kNoSlot;
+  const SlotIndex index = pool_.Add(id_, name);
+  if (index != kNoSlot) state_.slots += slots;
+  return index;
+}
+
+void FairQueue::Drop(SlotIndex index) {
+  state_.slots -= StorePool::SlotsFor(pool_[index].name_length);
+  pool_.Remove(index);
 }
 
 SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
-  SlotIndex index = HasRoom() ? pool_.Add(id_, name) : kNoSlot;
+  SlotIndex index = Add(name);
   while (index == kNoSlot && state_.idle_root != kNoSlot) {
     const SlotIndex forgotten = state_.idle_root;
     Dequeue(forgotten);
-    pool_.Remove(forgotten);
-    index = pool_.Add(id_, name);
+    Drop(forgotten);
+    index = Add(name);
   }
   if (index == kNoSlot) {
     state_.overflowed = true;
@@ -131,40 +142,50 @@ SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
   return index;
 }
 
-bool FairQueue::Post(std::string_view name, const ItemKey& first, std::uint32_t rows) {
-  SlotIndex index = pool_.Find(id_, name);
-  if (index == kNoSlot) {
-    index = Create(name, first);
-    if (index == kNoSlot) return false;
-  } else if (pool_[index].state == StoreState::kIdle) {
-    Wake(index, state_.now + kOneRound);
-  }
+void FairQueue::Arrive(SlotIndex index, const ItemKey& first, std::uint32_t rows) {
+  if (pool_[index].state == StoreState::kIdle) Wake(index, state_.now + kOneRound);
   Store& store = pool_[index];
   Note(store, first);
   const bool countable = store.known != kUnknownRows && rows < kUnknownRows - store.known;
   store.known = countable ? store.known + rows : kUnknownRows;
+}
+
+bool FairQueue::Post(std::string_view name, const ItemKey& first, std::uint32_t rows) {
+  SlotIndex index = pool_.Find(id_, name);
+  if (index == kNoSlot && !state_.overflowed) index = Create(name, first);
+  if (index == kNoSlot) return false;
+  Arrive(index, first, rows);
   return true;
 }
 
 bool FairQueue::Found(std::string_view name, const ItemKey& first) {
-  const SlotIndex index = pool_.Find(id_, name);
-  if (index == kNoSlot || pool_[index].state == StoreState::kIdle || first <= pool_[index].head)
-    return Post(name, first, kUnknownRows);
-  pool_[index].known = kUnknownRows; /* nobody told of what lies between */
+  SlotIndex index = pool_.Find(id_, name);
+  const bool is_new = index == kNoSlot;
+  if (is_new) index = Create(name, first);
+  if (index == kNoSlot) return false;
+  Store& store = pool_[index];
+  if (is_new || store.state == StoreState::kIdle || first <= store.head) {
+    Arrive(index, first, kUnknownRows);
+  } else {
+    store.known = kUnknownRows; /* nobody told of what lies between */
+  }
   return true;
 }
 
 void FairQueue::Unpark(std::string_view name) {
   const SlotIndex index = pool_.Find(id_, name);
-  if (index != kNoSlot && pool_[index].state == StoreState::kParked) Wake(index, state_.now);
+  if (index == kNoSlot) return;
+  if (pool_[index].state == StoreState::kParked) Wake(index, state_.now);
+  pool_[index].unparked_epoch = state_.epoch;
 }
 
 void FairQueue::ForgetPolicies() {
   if (++state_.policy_version == 0) state_.policy_version = 1;
-  while (state_.parked_root != kNoSlot) Wake(state_.parked_root, state_.now);
+  state_.to_wake = state_.parked;
 }
 
 std::uint64_t FairQueue::NextUnparkNs() const {
+  if (state_.to_wake > 0) return 0;
   return state_.parked_root == kNoSlot ? UINT64_MAX : pool_[state_.parked_root].parked_until_ns;
 }
 
@@ -174,7 +195,7 @@ void FairQueue::DropIdle() {
     const SlotIndex index = state_.idle_root;
     if (pool_[index].turn > state_.now + kOneRound) return;
     Dequeue(index);
-    pool_.Remove(index);
+    Drop(index);
   }
 }
 
@@ -192,6 +213,12 @@ void FairQueue::MoveHead(Store& store, const Turn& turn, const TurnReport& repor
   if (report.left) Note(store, report.first_left);
 }
 
+/* What the claim waits for may have come while it was under way: then it has to look again. */
+bool FairQueue::MustWait(const Store& store, const Turn& turn, const TurnReport& report) const {
+  if (report.park_until_ns == 0 || report.policy_version != state_.policy_version) return false;
+  return store.state == StoreState::kParked || store.unparked_epoch < turn.epoch;
+}
+
 void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   std::uint32_t& claims = state_.claims[turn.epoch & 1];
   if (turn.epoch + 1 >= state_.epoch && claims > 0) claims--;
@@ -207,9 +234,7 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   Store& store = pool_[index];
   const bool news = PostedSince(store, turn.epoch);
   MoveHead(store, turn, report);
-  if (report.taken > 0)
-    state_.now = std::max(
-        state_.now, turn.turn + report.charge - report.cost / static_cast<double>(report.policy.weight));
+  if (report.taken > 0) state_.now = std::max(state_.now, report.last_start);
   const double planned = static_cast<double>(turn.items) * turn.step;
   const double next_turn = forgotten ? store.turn : store.turn + (report.charge - planned);
   /* Refused as the first in line, it stays the first: nobody of the same turn overtakes it. */
@@ -227,14 +252,17 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
     store.known -= static_cast<std::uint32_t>(std::min<std::int64_t>(report.taken, store.known));
   }
 
-  const bool stays = report.park_until_ns == 0 && store.known > 0 && !(state_.overflowed && report.taken > 0);
+  /* Where the pool is too small for all, nobody holds room by waiting for something else. */
+  const bool parks = MustWait(store, turn, report) && !state_.overflowed;
+  const bool stays =
+      !parks && store.known > 0 && !(state_.overflowed && (report.taken > 0 || report.park_until_ns != 0));
   /* As planned, which is how most claims end. */
   if (stays && store.state == StoreState::kReady && next_turn == store.turn && next_order == store.order)
     return;
   Dequeue(index);
   store.turn = next_turn;
   store.order = next_order;
-  if (report.park_until_ns != 0) {
+  if (parks) {
     store.parked_until_ns = report.park_until_ns;
     Queue(index, StoreState::kParked);
   } else if (stays) {
@@ -244,7 +272,7 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   } else {
     /* Where the pool is too small for all, whoever was served makes room: a look at the table finds it again.
      */
-    pool_.Remove(index);
+    Drop(index);
   }
 }
 

@@ -35,8 +35,10 @@ struct QueueState {
   std::uint32_t ready;
   std::uint32_t idle;
   std::uint32_t parked;
-  bool overflowed; /* a store found no room in the pool */
-  double now;      /* virtual time: the latest turn that was served */
+  std::uint32_t to_wake; /* of the parked, as their policies may have changed */
+  std::uint32_t slots;   /* of the pool that its stores take */
+  bool overflowed;       /* a store found no room in the pool */
+  double now;            /* virtual time: the latest turn that was served */
   std::uint64_t order;
   std::uint64_t epoch;
   std::uint32_t claims[2]; /* in flight, of the current epoch and the one before it */
@@ -76,6 +78,7 @@ struct TurnReport {
   std::int64_t given = 0; /* rows that were found and locked */
   std::int64_t taken = 0; /* … and claimed */
   double charge = 0;      /* the sum of the costs of those, over the weight */
+  double last_start = 0;  /* the virtual time at which the last of those began */
   double cost = 0;        /* of its items, on average; 0: nothing new */
   StorePolicy policy;
   std::uint32_t policy_version = 0; /* 0: not to be relied on */
@@ -96,7 +99,11 @@ class FairQueue {
    * time go on, so that claims which are under way can still report. */
   bool Forget(int most);
 
-  /* Rows of a store came to wait, the first of them at this key.  False when there was no room. */
+  /*
+   * Rows of a store came to wait, the first of them at this key.  False when there is no room for it, or when
+   * there was none for others: then looks at the table decide who gets in, so that nobody who posts often
+   * keeps the others out.
+   */
   bool Post(std::string_view name, const ItemKey& first, std::uint32_t rows);
 
   /* A look at the table showed that this is a store's first waiting row. */
@@ -127,13 +134,16 @@ class FairQueue {
   void Queue(SlotIndex index, StoreState state);
   void Dequeue(SlotIndex index);
   void Wake(SlotIndex index, double not_before);
+  void Arrive(SlotIndex index, const ItemKey& first, std::uint32_t rows);
   void Note(Store& store, const ItemKey& key);
-  bool HasRoom() const;
+  SlotIndex Add(std::string_view name);
+  void Drop(SlotIndex index);
   SlotIndex Create(std::string_view name, const ItemKey& first);
   void DropIdle();
   void BeginEpoch(std::uint64_t now_ns);
   double Choose(const PlanRequest& request, std::vector<Planned>& chosen);
   bool PostedSince(const Store& store, std::uint64_t epoch) const;
+  bool MustWait(const Store& store, const Turn& turn, const TurnReport& report) const;
   void MoveHead(Store& store, const Turn& turn, const TurnReport& report);
 
   StorePool& pool_;

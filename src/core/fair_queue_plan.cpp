@@ -93,8 +93,10 @@ double FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chose
 }
 
 std::vector<Turn> FairQueue::Plan(const PlanRequest& request) {
-  for (int i = 0; i < kMostUnparked && NextUnparkNs() <= request.now_ns; i++)
+  for (int i = 0; i < kMostUnparked && NextUnparkNs() <= request.now_ns; i++) {
+    if (state_.to_wake > 0) state_.to_wake--;
     Wake(state_.parked_root, state_.now);
+  }
   std::vector<Planned> chosen;
   const auto already = request.given != nullptr ? static_cast<std::int64_t>(request.given->size()) : 0;
   chosen.reserve(static_cast<std::size_t>(std::min<std::int64_t>(request.max_items + already, state_.ready)));

@@ -30,6 +30,12 @@ std::size_t StorePool::BytesFor(std::uint32_t capacity) {
   return sizeof(StorePool) + BucketsFor(capacity) * sizeof(SlotIndex) + capacity * sizeof(Slot);
 }
 
+std::uint32_t StorePool::SlotsFor(std::size_t name_length) {
+  std::uint32_t slots = 1;
+  for (std::size_t at = sizeof Store::name; at < name_length; at += sizeof NameRest::bytes) slots++;
+  return slots;
+}
+
 void StorePool::Start(std::uint32_t capacity, std::uint32_t queues) {
   capacity_ = capacity;
   bucket_count_ = BucketsFor(capacity);

@@ -62,7 +62,10 @@ struct StorePolicy {
 struct Store {
   double turn;         /* virtual time of its next item */
   std::uint64_t order; /* among equal turns the lower goes first */
-  std::uint64_t parked_until_ns;
+  union {
+    std::uint64_t parked_until_ns; /* while it is parked … */
+    std::uint64_t unparked_epoch;  /* … and else when that was last called off; 0: never */
+  };
   SlotIndex left, right, parent; /* in a StoreHeap */
   SlotIndex next;                /* with the same hash bucket */
   std::uint64_t hash;
@@ -89,6 +92,9 @@ class StorePool {
 
   /* To be called on zeroed memory of BytesFor(capacity) bytes.  Each of so many queues is guaranteed room. */
   void Start(std::uint32_t capacity, std::uint32_t queues = 1);
+
+  /* What a name of so many bytes takes. */
+  static std::uint32_t SlotsFor(std::size_t name_length);
 
   SlotIndex Find(std::uint8_t queue, std::string_view name) const;
 

@@ -19,10 +19,6 @@ namespace {
 /* How many stores that turn out to have nothing one claim goes on after. */
 constexpr std::int64_t kMostEmpty = 1000;
 
-/* How far one claim walks over the table when the queue knows of nobody. */
-constexpr int kMostSteps = 8;
-constexpr std::int64_t kStoresPerStep = 1000;
-
 /* Longest time until a store is asked again that nothing was heard of: paused, or full of RUNNING items. */
 constexpr std::uint64_t kPausedNs = 30'000'000'000;
 constexpr std::uint64_t kFullNs = 5'000'000'000;
@@ -41,9 +37,10 @@ bool MayHaveMore(const Part& part) {
   return part.most == part.turn.items && static_cast<std::int64_t>(part.rows.size()) == part.most;
 }
 
-/* What an old snapshot shows of the policies holds for this claim alone. */
+/* What an old snapshot shows of the policies, or this transaction changed in them, holds for this claim
+ * alone. */
 std::uint32_t PolicyVersionOf(const Turn& turn) {
-  return IsolationUsesXactSnapshot() ? 0 : turn.policy_version;
+  return IsolationUsesXactSnapshot() || ChangedPolicies() ? 0 : turn.policy_version;
 }
 
 /* A turn that nothing was made of. */
@@ -179,7 +176,7 @@ std::int64_t Claim::Lock(bool with_payload) {
     if (!asked.empty()) LockRows(asked, with_payload);
     for (const Part* part : planned) {
       locked_ += static_cast<std::int64_t>(part->rows.size());
-      if (part->rows.empty()) empty_++;
+      if (part->rows.empty() && !part->busy) empty_++;
       if (!part->rows.empty()) NoteLocked(part->turn.name, KeyOf(part->rows.front()));
     }
     if (locked_ < request_.max_items) RememberGiven(planned);
@@ -218,6 +215,7 @@ void Claim::Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, Claim
       result.left++;
     } else {
       chosen.push_back(&row);
+      service.report.last_start = service.turn;
       service.turn += row.candidate.cost / service.part->turn.policy.weight;
       service.order = ++order;
     }
@@ -228,6 +226,16 @@ void Claim::Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, Claim
       std::push_heap(line.begin(), line.end(), comes_later);
     }
   }
+}
+
+/*
+ * What an old snapshot shows says nothing of where the store stands now; what was taken counts all the same.
+ * A store that gave nothing may have rows that this transaction cannot see: it is passed over for one turn.
+ */
+void AccountOldSnapshot(const Part& part, TurnReport& report) {
+  report.given = 0;
+  report.left = false;
+  if (report.taken == 0) report.charge = static_cast<double>(part.turn.items) * part.turn.step;
 }
 
 /* What the queue is told of one part. */
@@ -251,6 +259,10 @@ void Claim::Account(Service& service, const std::unordered_map<std::int64_t, Tak
   }
   report.charge = cost / part.turn.policy.weight;
   if (report.taken > 0) report.cost = cost / static_cast<double>(report.taken);
+  if (IsolationUsesXactSnapshot()) {
+    AccountOldSnapshot(part, report);
+    return;
+  }
   if (report.left) NoteLeft(part.turn.name, report.first_left);
   if (report.park_until_ns != 0) return;
   if (part.turn.policy.paused) {
@@ -277,9 +289,8 @@ ClaimResult Claim::Take(const Chooser& chooser) {
   std::unordered_map<std::int64_t, TakenRow> taken;
   if (!chosen.empty())
     taken = TakeRows(chosen, request_.claimed_by, request_.lease_ms, &result.row_description);
-  /* What an old snapshot shows says nothing of where the stores stand now. */
-  accounted_ = !IsolationUsesXactSnapshot();
   for (Service& service : services_) Account(service, taken);
+  accounted_ = true;
   Report();
   for (LockedRow* row : chosen) {
     const auto found = taken.find(row->candidate.item.id);
@@ -289,27 +300,6 @@ ClaimResult Claim::Take(const Chooser& chooser) {
     result.items.back().attempt = found->second.attempt;
   }
   return result;
-}
-
-/* Walks until somebody is found, or to the end; true when the queue knows of somebody. */
-bool WalkUntilFound() {
-  for (int step = 0; step < kMostSteps; step++) {
-    const bool ended = WalkOn(kStoresPerStep);
-    if (LookAtQueue().waiting > 0) return true;
-    if (ended) break;
-  }
-  return false;
-}
-
-/* What this transaction did itself, and what a queue of this process alone cannot have heard of. */
-void LookAtOwnRows(std::int64_t max_items) {
-  if (PostNotes()) {
-    RestartWalk();
-    for (int step = 0; step < kMostSteps && !WalkOn(kStoresPerStep); step++) {
-    }
-  } else if (FindSlot(MyDatabaseId) == nullptr) {
-    WalkOn(std::min(max_items + 4, kStoresPerStep));
-  }
 }
 
 }  // namespace
@@ -322,8 +312,11 @@ ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
     const std::int64_t locked = claim.Lock(static_cast<bool>(chooser));
     ClaimResult result = claim.Take(chooser);
     if (locked > 0) return result;
-    /* A worker comes again at once; to others nothing claimed means that nothing waits. */
-    if (claim.gave_up() && !request.strict) continue;
+    /*
+     * A worker comes again at once; to others nothing claimed means that nothing waits.  Under an old
+     * snapshot the stores stay in line, so it would not end.
+     */
+    if (claim.gave_up() && !request.strict && !IsolationUsesXactSnapshot()) continue;
     /* Found, but not to be had: others have these rows locked. */
     result.met_locked = found;
     if (found || !MayWalkWhenIdle(NowNs())) return result;

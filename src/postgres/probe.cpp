@@ -146,10 +146,11 @@ std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts) {
   std::vector<std::int64_t> room(parts.size(), 0);
   Call([&] {
     for (Part* part : parts) part->busy = !LockStore(part->turn.name);
-    /* Its snapshot is taken only now, behind the locks: it sees what their last holders claimed. */
+    /* Its snapshot is taken only now, behind the locks: it sees what their last holders claimed, whatever
+     * the transaction's isolation level. */
     Arguments arguments;
     arguments.Set(0, StoresOf(parts));
-    const std::uint64_t rows = Execute(count_running, arguments);
+    const std::uint64_t rows = ReadLatest(count_running, arguments);
     for (std::uint64_t row = 0; row < rows; row++) {
       const Part& part = *parts[PartOf(row)];
       if (!part.busy) room[PartOf(row)] = part.turn.policy.max_in_flight - Int64Column(row, 2);

@@ -71,7 +71,9 @@ bool MayTellLauncher() {
   return true;
 }
 
-void PostLocked() {
+void PostRolledBack() {
+  /* A claim of this transaction may have read policies that now never were. */
+  if (ChangedPolicies()) ForgetStorePolicies();
   ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
     if (note.has_locked) queue.Post(store, note.locked, kUnknownRows);
   });
@@ -85,7 +87,7 @@ void PostCommitted(const WorkerSlot* slot) {
     if (note.has_left) queue.Post(store, note.left, kUnknownRows);
     if (note.ended) queue.Unpark(store);
   });
-  if ((notes.news & kNewsControl) != 0) ForgetStorePolicies();
+  if (ChangedPolicies()) ForgetStorePolicies();
   if (!notes.changed) return;
   QueueScope scope;
   scope.walk().dirty = true;
@@ -101,7 +103,7 @@ static void AtTransactionEnd(XactEvent event, void*) {
   if (!notes.any) return;
   if (const WorkerSlot* const slot = FindSlot(MyDatabaseId); slot != nullptr) {
     if (event == XACT_EVENT_COMMIT) PostCommitted(slot);
-    if (event == XACT_EVENT_ABORT) PostLocked();
+    if (event == XACT_EVENT_ABORT) PostRolledBack();
   }
   /* The worker looks at the queue before it sleeps, whatever it did itself. */
   if (notes.ended && !IsWorker()) notes.news |= kNewsWork;
@@ -121,7 +123,7 @@ static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransac
   }
   if (truncated) notes.emptied_at = 0;
   /* The rows that it had locked are free again at once. */
-  if (FindSlot(MyDatabaseId) != nullptr) PostLocked();
+  if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack();
 }
 
 }  // extern "C"
@@ -180,6 +182,10 @@ void NoteChange() {
   notes.news |= kNewsWork | kNewsDue;
 }
 
+bool ChangedPolicies() {
+  return (notes.news & kNewsControl) != 0;
+}
+
 void NoteEmptied() {
   Notes& all = NotesOfTransaction();
   const int level = GetCurrentTransactionNestLevel();
@@ -191,7 +197,7 @@ void NoteNews(std::uint32_t news) {
 }
 
 bool PostNotes() {
-  if ((notes.news & kNewsControl) != 0) ForgetStorePolicies();
+  if (ChangedPolicies()) ForgetStorePolicies();
   ForEachStore([](FairQueue& queue, const std::string& store, Note& note) {
     if (note.ended) queue.Unpark(store);
     if (note.rows > note.told) queue.Post(store, note.arrived, note.rows - note.told);
@@ -207,6 +213,7 @@ void NotePreparedEnd() {
   {
     QueueScope scope;
     scope.walk().dirty = true;
+    scope.queue().ForgetPolicies();
   }
   WakeWorker(MyDatabaseId, kNewsWork | kNewsDue);
 }

@@ -31,6 +31,9 @@ void NoteEnded(const std::string& store);
 /* Rows changed, and nobody knows which. */
 void NoteChange();
 
+/* This transaction changed rows of stores or rate_limits, which others do not see yet. */
+bool ChangedPolicies();
+
 /* The table was truncated: what the queue knows of its stores goes with it. */
 void NoteEmptied();
 

@@ -4,18 +4,39 @@
 
 namespace product_optimizer {
 
-std::uint64_t Execute(Statement& statement, const Arguments& arguments) {
-  if (statement.plan == nullptr) {
-    SPIPlanPtr const plan = SPI_prepare_cursor(statement.sql, statement.argument_count,
-                                               statement.argument_types, statement.plan_options);
-    if (plan == nullptr) elog(ERROR, "cannot prepare a statement: %s", SPI_result_code_string(SPI_result));
-    SPI_keepplan(plan);
-    statement.plan = plan;
-  }
-  const int code =
-      SPI_execute_plan(statement.plan, const_cast<Datum*>(arguments.values), arguments.nulls, false, 0);
+namespace {
+
+void Prepare(Statement& statement) {
+  if (statement.plan != nullptr) return;
+  SPIPlanPtr const plan = SPI_prepare_cursor(statement.sql, statement.argument_count,
+                                             statement.argument_types, statement.plan_options);
+  if (plan == nullptr) elog(ERROR, "cannot prepare a statement: %s", SPI_result_code_string(SPI_result));
+  SPI_keepplan(plan);
+  statement.plan = plan;
+}
+
+std::uint64_t RowsOf(int code) {
   if (code < 0) elog(ERROR, "cannot execute a statement: %s", SPI_result_code_string(code));
   return SPI_processed;
+}
+
+}  // namespace
+
+std::uint64_t Execute(Statement& statement, const Arguments& arguments) {
+  Prepare(statement);
+  return RowsOf(
+      SPI_execute_plan(statement.plan, const_cast<Datum*>(arguments.values), arguments.nulls, false, 0));
+}
+
+std::uint64_t ReadLatest(Statement& statement, const Arguments& arguments) {
+  Prepare(statement);
+  CommandCounterIncrement();
+  Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
+  const std::uint64_t rows =
+      RowsOf(SPI_execute_snapshot(statement.plan, const_cast<Datum*>(arguments.values), arguments.nulls,
+                                  snapshot, InvalidSnapshot, true, false, 0));
+  UnregisterSnapshot(snapshot);
+  return rows;
 }
 
 Datum Column(std::uint64_t row, int column, bool* is_null) {

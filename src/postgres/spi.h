@@ -40,6 +40,10 @@ struct Arguments {
 /* Runs it with a fresh snapshot; returns SPI_processed.  An SPI failure raises. */
 std::uint64_t Execute(Statement& statement, const Arguments& arguments);
 
+/* The same for a statement that only reads, and sees what is committed by now also in a REPEATABLE READ or
+ * SERIALIZABLE transaction. */
+std::uint64_t ReadLatest(Statement& statement, const Arguments& arguments);
+
 /* Column (from 1) of a row of SPI_tuptable. */
 Datum Column(std::uint64_t row, int column, bool* is_null);
 bool BoolColumn(std::uint64_t row, int column);          /* null reads as false */

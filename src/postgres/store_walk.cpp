@@ -6,6 +6,7 @@
 
 #include "postgres/clock.h"
 #include "postgres/guard.h"
+#include "postgres/queue_notes.h"
 #include "postgres/shared_queue.h"
 #include "postgres/spi.h"
 
@@ -39,6 +40,10 @@ struct FirstRow {
 
 /* Stores that are told of under one hold of the lock. */
 constexpr std::size_t kAtOnce = 64;
+
+/* How far one claim walks over the table. */
+constexpr int kMostSteps = 8;
+constexpr std::int64_t kStoresPerStep = 1000;
 
 /* The share of the time that may go into walking is one in so many. */
 constexpr std::uint64_t kShare = 10;
@@ -127,9 +132,26 @@ bool WalkOn(std::int64_t stores) {
   return ended;
 }
 
-void RestartWalk() {
-  QueueScope scope;
-  scope.walk().under_way = false;
+bool WalkUntilFound() {
+  for (int step = 0; step < kMostSteps; step++) {
+    const bool ended = WalkOn(kStoresPerStep);
+    if (LookAtQueue().waiting > 0) return true;
+    if (ended) break;
+  }
+  return false;
+}
+
+void LookAtOwnRows(std::int64_t max_items) {
+  if (PostNotes()) {
+    {
+      QueueScope scope;
+      scope.walk().under_way = false;
+    }
+    for (int step = 0; step < kMostSteps && !WalkOn(kStoresPerStep); step++) {
+    }
+  } else if (FindSlot(MyDatabaseId) == nullptr) {
+    WalkOn(std::min(max_items + 4, kStoresPerStep));
+  }
 }
 
 std::uint64_t WalkDueNs(std::uint64_t interval_ns) {

@@ -18,8 +18,14 @@ namespace product_optimizer {
  */
 bool WalkOn(std::int64_t stores);
 
-/* The next step begins at the start again. */
-void RestartWalk();
+/* Walks until somebody is found, or to the end, but not too far; true when the queue knows of somebody. */
+bool WalkUntilFound();
+
+/*
+ * Before a claim: tells the queue of what this transaction did itself, and a queue of this process alone of
+ * what it cannot have heard of.
+ */
+void LookAtOwnRows(std::int64_t max_items);
 
 /*
  * When the next step is due: at once while a walk is under way, soon when something changed, else every

@@ -158,6 +158,74 @@ TEST(FairQueue, MoreStoresThanThePoolHoldsAllGetTheirTurn) {
   for (const auto& [name, items] : all) EXPECT_GE(items, 10) << name;
 }
 
+/* One store's huge item, taken behind a small one, is its own debt. */
+TEST(FairQueue, AHugeItemDoesNotMoveTheTimeOfTheOthers) {
+  Shop shop;
+  for (const char* name : {"huge", "b", "c"}) shop.Insert(name, 100);
+  for (const Turn& turn : shop.queue.Plan({1, 6, 2, false, nullptr})) {
+    TurnReport report;
+    const bool is_huge = turn.name == "huge";
+    report.given = report.taken = turn.items;
+    report.charge = is_huge ? 1001 : 2;
+    report.last_start = turn.turn + 1;
+    report.cost = report.charge / 2;
+    report.policy_version = turn.policy_version;
+    report.last_given = {1000, 0};
+    shop.queue.Report(turn, report);
+  }
+  shop.Insert("newcomer", 10);
+  EXPECT_EQ(shop.ClaimNow(9, 20, true).count("newcomer"), 1u);
+}
+
+TEST(FairQueue, WhatEndsTheWaitWhileTheClaimIsUnderWayIsNotMissed) {
+  Shop shop;
+  shop.Insert("a", 10);
+  const auto refuse = [&](const Turn& turn) {
+    TurnReport report;
+    report.policy_version = turn.policy_version;
+    report.park_until_ns = 1000;
+    shop.queue.Report(turn, report);
+  };
+  std::vector<Turn> turns = shop.queue.Plan({1, 1, 1, false, nullptr});
+  shop.queue.Unpark("a"); /* an item of it ended */
+  refuse(turns.at(0));
+  EXPECT_EQ(shop.queue.waiting(), 1u);
+
+  turns = shop.queue.Plan({1, 1, 1, false, nullptr});
+  shop.queue.ForgetPolicies(); /* it was resumed */
+  refuse(turns.at(0));
+  EXPECT_EQ(shop.queue.waiting(), 1u);
+
+  turns = shop.queue.Plan({1, 1, 1, false, nullptr});
+  refuse(turns.at(0));
+  EXPECT_EQ(shop.queue.waiting(), 0u);
+  EXPECT_EQ(shop.queue.NextUnparkNs(), 1000u);
+  shop.queue.ForgetPolicies();
+  EXPECT_EQ(shop.queue.NextUnparkNs(), 0u);
+  EXPECT_EQ(shop.queue.Plan({1, 1, 1, false, nullptr}).size(), 1u);
+}
+
+/* Those who hold room, paused or always posting, do not keep the others out of it. */
+TEST(FairQueue, NobodyHoldsTheRoomOfAFullPoolForEver) {
+  Shop shop(16);
+  for (int i = 0; i < 40; i++) {
+    shop.policies[Name(i)].paused = i < 15;
+    shop.Insert(Name(i), 1000);
+  }
+  std::map<std::string, int> all;
+  for (int claim = 0, look_at = 0; claim < 400; claim++) {
+    /* As the walk does: in the order of names, as far as there is room. */
+    for (int i = 0; i < 40; i++, look_at++) {
+      if (look_at % 40 == 0) shop.queue.ForgetOverflow();
+      const std::string name = Name(look_at % 40);
+      if (!shop.queue.Found(name, *shop.waiting[name].begin())) break;
+    }
+    for (const auto& [name, items] : shop.ClaimNow(10)) all[name] += items;
+    for (int i = 15; i < 25; i++) shop.Insert(Name(i), 1);
+  }
+  for (int i = 15; i < 40; i++) EXPECT_GE(all[Name(i)], 20) << Name(i);
+}
+
 TEST(FairQueue, ForgetGivesEverySlotBack) {
   Shop shop;
   for (int i = 0; i < 50; i++) shop.Insert(Name(i), 2);
