@@ -213,10 +213,10 @@ void FairQueue::MoveHead(Store& store, const Turn& turn, const TurnReport& repor
   if (report.left) Note(store, report.first_left);
 }
 
-/* What the claim waits for may have come while it was under way: then it has to look again. */
-bool FairQueue::MustWait(const Store& store, const Turn& turn, const TurnReport& report) const {
-  if (report.park_until_ns == 0 || report.policy_version != state_.policy_version) return false;
-  return store.state == StoreState::kParked || store.unparked_epoch < turn.epoch;
+/* What the store has to wait for may have come while the claim was under way: then it is due at once. */
+std::uint64_t FairQueue::ParkUntilNs(const Store& store, const Turn& turn, const TurnReport& report) const {
+  const bool called_off = store.state != StoreState::kParked && store.unparked_epoch >= turn.epoch;
+  return called_off || report.policy_version != state_.policy_version ? 0 : report.park_until_ns;
 }
 
 void FairQueue::Report(const Turn& turn, const TurnReport& report) {
@@ -253,17 +253,17 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   }
 
   /* Where the pool is too small for all, nobody holds room by waiting for something else. */
-  const bool parks = MustWait(store, turn, report) && !state_.overflowed;
-  const bool stays =
-      !parks && store.known > 0 && !(state_.overflowed && (report.taken > 0 || report.park_until_ns != 0));
+  const bool parks = report.park_until_ns != 0 && !state_.overflowed;
+  const bool stays = report.park_until_ns == 0 && store.known > 0 && !(state_.overflowed && report.taken > 0);
   /* As planned, which is how most claims end. */
   if (stays && store.state == StoreState::kReady && next_turn == store.turn && next_order == store.order)
     return;
+  const std::uint64_t park_until_ns = ParkUntilNs(store, turn, report);
   Dequeue(index);
   store.turn = next_turn;
   store.order = next_order;
   if (parks) {
-    store.parked_until_ns = report.park_until_ns;
+    store.parked_until_ns = park_until_ns;
     Queue(index, StoreState::kParked);
   } else if (stays) {
     Queue(index, StoreState::kReady);

@@ -143,7 +143,7 @@ class FairQueue {
   void BeginEpoch(std::uint64_t now_ns);
   double Choose(const PlanRequest& request, std::vector<Planned>& chosen);
   bool PostedSince(const Store& store, std::uint64_t epoch) const;
-  bool MustWait(const Store& store, const Turn& turn, const TurnReport& report) const;
+  std::uint64_t ParkUntilNs(const Store& store, const Turn& turn, const TurnReport& report) const;
   void MoveHead(Store& store, const Turn& turn, const TurnReport& report);
 
   StorePool& pool_;

@@ -189,12 +189,12 @@ TEST(FairQueue, WhatEndsTheWaitWhileTheClaimIsUnderWayIsNotMissed) {
   std::vector<Turn> turns = shop.queue.Plan({1, 1, 1, false, nullptr});
   shop.queue.Unpark("a"); /* an item of it ended */
   refuse(turns.at(0));
-  EXPECT_EQ(shop.queue.waiting(), 1u);
+  EXPECT_EQ(shop.queue.NextUnparkNs(), 0u);
 
   turns = shop.queue.Plan({1, 1, 1, false, nullptr});
   shop.queue.ForgetPolicies(); /* it was resumed */
   refuse(turns.at(0));
-  EXPECT_EQ(shop.queue.waiting(), 1u);
+  EXPECT_EQ(shop.queue.NextUnparkNs(), 0u);
 
   turns = shop.queue.Plan({1, 1, 1, false, nullptr});
   refuse(turns.at(0));
