@@ -51,7 +51,7 @@ sub new
 	$self->{admin}->ask('DROP DATABASE IF EXISTS bench WITH (FORCE)');
 	$self->{admin}->ask('CREATE DATABASE bench TEMPLATE template0');
 	my $session = $self->{main} = $self->session;
-	$session->ask('CREATE EXTENSION product_optimizer');
+	$session->ask("CREATE EXTENSION $_") for 'product_optimizer', 'pg_prewarm';
 	# Its worker would claim, too.
 	$session->ask(q{SELECT optimizer_pause('benchmark')});
 	wait_until('the worker is paused', 60, sub { $session->value('SELECT worker_state FROM optimizer_stats()') eq 'paused' });
@@ -95,8 +95,16 @@ SQL
 	return;
 }
 
-# The state of a table that has been there for a while.
-sub settle { my ($self) = @_; $self->ask($_) for 'VACUUM (ANALYZE) job_items', 'CHECKPOINT'; return }
+# The state of a table that has been there for a while: vacuumed, and in memory as far as that goes.
+sub settle
+{
+	my ($self) = @_;
+	$self->ask($_) for 'VACUUM (ANALYZE) job_items', <<'SQL', 'CHECKPOINT';
+SELECT pg_prewarm(c.oid) FROM pg_class c
+ WHERE c.oid = 'job_items'::regclass OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'job_items'::regclass)
+SQL
+	return;
+}
 
 # What comes past the triggers is found by the rescan, which need not take its time while nothing is measured.
 sub _wait_for_full_claims
