@@ -6,13 +6,11 @@
 
 #include "postgres/guard.h"
 #include "postgres/spi.h"
+#include "postgres/store_lock.h"
 
 namespace product_optimizer {
 
 namespace {
-
-/* A class of advisory locks that SQL cannot take, beside the one of max_in_flight. */
-constexpr std::uint16_t kLockClass = 0x5050;
 
 constexpr int kQueueFull = MAKE_SQLSTATE('Q', 'F', '0', '0', '1');
 
@@ -132,18 +130,12 @@ std::vector<CappedStore> FindCapped(Relation job_items, const std::set<std::stri
   return capped;
 }
 
-/* In the order of the names, so that two statements never wait for each other. */
+/* In ascending order, so that two statements never wait for each other. */
 void LockStores(const std::vector<CappedStore>& capped) {
+  std::set<std::uint32_t> locks;
+  for (const CappedStore& store : capped) locks.insert(StoreLockOf(*store.name));
   Call([&] {
-    for (const CappedStore& store : capped) {
-      const std::uint64_t hash =
-          hash_bytes_extended(reinterpret_cast<const unsigned char*>(store.name->data()),
-                              static_cast<int>(store.name->size()), 0);
-      LOCKTAG tag;
-      SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(hash >> 32),
-                           static_cast<std::uint32_t>(hash), kLockClass);
-      LockAcquire(&tag, ExclusiveLock, false, false);
-    }
+    for (const std::uint32_t lock : locks) TakeStoreLock(StoreLockClass::kPending, lock);
   });
 }
 

@@ -6,6 +6,7 @@
 #include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/spi.h"
+#include "postgres/store_lock.h"
 
 namespace product_optimizer {
 
@@ -60,9 +61,6 @@ Statement take = {
     3,
     {TIDARRAYOID, TEXTOID, INTERVALOID}};
 
-/* A class of advisory locks that SQL cannot take. */
-constexpr std::uint16_t kLockClass = 0x504F;
-
 struct DatumArray {
   explicit DatumArray(std::size_t size) : values(static_cast<Datum*>(palloc((size + 1) * sizeof(Datum)))) {}
   Datum* values;
@@ -73,16 +71,6 @@ struct DatumArray {
     return PointerGetDatum(construct_array(values, count, type, length, by_value, alignment));
   }
 };
-
-/* Until the transaction ends nobody else counts what runs of this store; false when somebody does. */
-bool LockStore(const std::string& store) {
-  const std::uint64_t hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(store.data()),
-                                                 static_cast<int>(store.size()), 0);
-  LOCKTAG tag;
-  SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(hash >> 32),
-                       static_cast<std::uint32_t>(hash), kLockClass);
-  return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
 
 void ReadRow(std::uint64_t row, LockedRow& locked) {
   bool is_null;
@@ -145,7 +133,8 @@ void ReadPolicies(const std::vector<Part*>& parts) {
 std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts) {
   std::vector<std::int64_t> room(parts.size(), 0);
   Call([&] {
-    for (Part* part : parts) part->busy = !LockStore(part->turn.name);
+    for (Part* part : parts)
+      part->busy = !TryStoreLock(StoreLockClass::kRunning, StoreLockOf(part->turn.name));
     /* Its snapshot is taken only now, behind the locks: it sees what their last holders claimed, whatever
      * the transaction's isolation level. */
     Arguments arguments;

@@ -65,4 +65,16 @@ for my $db (sort keys %restore)
 }
 is($mock->stats->{requests}, 0, 'nothing was sent');
 
+# Many stores do not fill the server's lock table.
+$target->safe_psql('postgres', 'CREATE DATABASE many');
+$target->safe_psql('many', 'CREATE EXTENSION product_optimizer');
+wait_for_worker($target, 'many');
+$target->safe_psql('many', 'SELECT optimizer_pause()');
+wait_for($target, 'paused', q{SELECT worker_state = 'paused' FROM optimizer_stats()}, db => 'many', quiet => 1);
+$target->safe_psql('many', q{INSERT INTO stores (instance_id, max_pending, max_in_flight) SELECT 'many ' || n, 1, 1 FROM generate_series(1, 20000) n});
+my $fill = q{BEGIN; INSERT INTO job_items (instance_id, payload) SELECT 'many ' || n, '1' FROM generate_series(1, 20000) n RETURNING 1;};
+is(() = $target->safe_psql('many', "$fill COMMIT") =~ /^1$/mg, 20_000, 'an INSERT for 20,000 capped stores');
+is($target->safe_psql('many', 'BEGIN; SELECT count(*) FROM claim_pending_items(10000); SELECT count(*) FROM claim_pending_items(10000); COMMIT'),
+	"10000\n10000", 'and claims of one transaction from all of them');
+
 done_testing();
