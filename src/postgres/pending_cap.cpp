@@ -40,7 +40,7 @@ ScanKeyData KeyOfStore(Relation table, const std::string& store) {
   ScanKeyData key;
   ScanKeyEntryInitialize(&key, 0, column, BTEqualStrategyNumber, InvalidOid,
                          TupleDescAttr(RelationGetDescr(table), column - 1)->attcollation, F_TEXTEQ,
-                         TextDatum(store));
+                         KeyDatum(store));
   return key;
 }
 
@@ -187,15 +187,14 @@ bool IsRestored(Relation job_items, Snapshot snapshot) {
 }
 
 [[noreturn]] void Refuse(const CappedStore& store) {
-  const char* const name = text_to_cstring(DatumGetTextPP(TextDatum(*store.name)));
-  ereport(
-      ERROR,
-      (errcode(kQueueFull),
-       errmsg("store \"%s\" may have at most %lld items waiting", name, static_cast<long long>(store.most)),
-       errdetail("The INSERT would leave more of them PENDING or SCHEDULED than stores.max_pending "
-                 "allows."),
-       errhint("Wait until some of its items are done, insert fewer at once, or have "
-               "stores.max_pending raised.")));
+  ereport(ERROR,
+          (errcode(kQueueFull),
+           errmsg("store \"%s\" may have at most %lld items waiting", store.name->c_str(),
+                  static_cast<long long>(store.most)),
+           errdetail("The INSERT would leave more of them PENDING or SCHEDULED than stores.max_pending "
+                     "allows."),
+           errhint("Wait until some of its items are done, insert fewer at once, or have "
+                   "stores.max_pending raised.")));
   pg_unreachable();
 }
 

@@ -99,7 +99,7 @@ bool IsBefore(const LockedRow& a, const LockedRow& b) {
 
 Datum StoresOf(const std::vector<Part*>& parts) {
   DatumArray stores(parts.size());
-  for (const Part* part : parts) stores.Add(TextDatum(part->turn.name));
+  for (const Part* part : parts) stores.Add(KeyDatum(part->turn.name));
   return stores.Make(TEXTOID, -1, false, TYPALIGN_INT);
 }
 

@@ -68,22 +68,23 @@ std::int16_t Int16Column(std::uint64_t row, int column) {
 }
 
 bool TextColumn(std::uint64_t row, int column, std::string& value) {
-  const bool found = KeyColumn(row, column, value);
-  if (GetDatabaseEncoding() == PG_SQL_ASCII && !IsValidUtf8(value)) value = SanitizeUtf8(value);
-  return found;
+  if (!KeyColumn(row, column, value)) return false;
+  if (GetDatabaseEncoding() == PG_SQL_ASCII) {
+    if (!IsValidUtf8(value)) value = SanitizeUtf8(value);
+    return true;
+  }
+  const int length = static_cast<int>(value.size());
+  char* const converted = pg_server_to_any(value.data(), length, PG_UTF8);
+  if (converted == value.data()) return true;
+  value.assign(converted);
+  pfree(converted);
+  return true;
 }
 
 void KeyFromDatum(Datum datum, std::string& value) {
-  const text* const stored = DatumGetTextPP(datum);
-  const int length = VARSIZE_ANY_EXHDR(stored);
-  const char* const converted = GetDatabaseEncoding() == PG_SQL_ASCII
-                                    ? VARDATA_ANY(stored)
-                                    : pg_server_to_any(VARDATA_ANY(stored), length, PG_UTF8);
-  if (converted == VARDATA_ANY(stored)) {
-    value.assign(converted, static_cast<std::size_t>(length));
-  } else {
-    value.assign(converted);
-  }
+  text* const stored = DatumGetTextPP(datum);
+  value.assign(VARDATA_ANY(stored), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(stored)));
+  if (PointerGetDatum(stored) != datum) pfree(stored);
 }
 
 bool KeyColumn(std::uint64_t row, int column, std::string& value) {
@@ -93,6 +94,10 @@ bool KeyColumn(std::uint64_t row, int column, std::string& value) {
   if (is_null) return false;
   KeyFromDatum(datum, value);
   return true;
+}
+
+Datum KeyDatum(std::string_view key) {
+  return PointerGetDatum(cstring_to_text_with_len(key.data(), static_cast<int>(key.size())));
 }
 
 Datum TextDatum(std::string_view utf8) {

@@ -54,10 +54,13 @@ std::int16_t Int16Column(std::uint64_t row, int column);
 /* A text column in valid UTF-8, into a string that lives above the guard; false and "" when null. */
 bool TextColumn(std::uint64_t row, int column, std::string& value);
 
-/* The same for a text that is written back or compared: in SQL_ASCII, where nothing is known of bytes, as it
- * stands. */
-bool KeyColumn(std::uint64_t row, int column, std::string& value);
-void KeyFromDatum(Datum datum, std::string& value); /* of a text */
+/*
+ * A text that is only compared and written back, such as the name of a store: byte by byte as the database
+ * has it, for not every text of every encoding has a form in UTF-8.
+ */
+bool KeyColumn(std::uint64_t row, int column, std::string& value); /* false and "" when null */
+void KeyFromDatum(Datum datum, std::string& value);                /* of a text; leaves no memory behind */
+Datum KeyDatum(std::string_view key);
 
 /* UTF-8 text as a text datum in the database's encoding; raises 22P05 when it has no such character. */
 Datum TextDatum(std::string_view utf8);

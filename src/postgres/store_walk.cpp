@@ -102,7 +102,7 @@ bool WalkOn(std::int64_t stores) {
   std::vector<FirstRow> found;
   Call([&] {
     Arguments arguments;
-    arguments.Set(0, TextDatum(behind));
+    arguments.Set(0, KeyDatum(behind));
     arguments.Set(1, Int64GetDatum(stores));
     const std::uint64_t rows = Execute(walk_on, arguments);
     for (std::uint64_t row = 0; row < rows; row++) {

@@ -69,11 +69,12 @@ void RefuseHiddenItem(FunctionCallInfo fcinfo, std::int64_t id) {
 void LookUp(std::int64_t id, Waiting& item) {
   Call([&] {
     if (Execute(look_up, IdArgument(id)) == 0) RefuseItem(id);
-    std::string* const texts[] = {&item.status,      &item.store,      nullptr,
+    std::string* const texts[] = {&item.status,      nullptr,          nullptr,
                                   &item.claimed_by,  &item.started_at, &item.lease_ends,
                                   &item.finished_at, &item.run_after,  &item.error_code};
     for (int column = 1; column <= static_cast<int>(lengthof(texts)); column++)
-      if (texts[column - 1] != nullptr) KeyColumn(0, column, *texts[column - 1]);
+      if (texts[column - 1] != nullptr) TextColumn(0, column, *texts[column - 1]);
+    KeyColumn(0, 2, item.store);
     item.priority = Int16Column(0, 3);
     SPI_freetuptable(SPI_tuptable);
   });
@@ -86,7 +87,7 @@ std::string HeldByStore(const Waiting& item) {
   std::int64_t running = 0;
   Call([&] {
     Arguments store;
-    store.Set(0, TextDatum(item.store));
+    store.Set(0, KeyDatum(item.store));
     if (Execute(look_up_store, store) == 0) return;
     paused = BoolColumn(0, 1);
     bool is_null;
@@ -105,7 +106,7 @@ std::string HeldByStore(const Waiting& item) {
 std::int64_t CountAhead(std::int64_t id, const Waiting& item) {
   return Call([&] {
     Arguments arguments;
-    arguments.Set(0, TextDatum(item.store));
+    arguments.Set(0, KeyDatum(item.store));
     arguments.Set(1, Int16GetDatum(item.priority));
     arguments.Set(2, Int64GetDatum(id));
     arguments.Set(3, Int64GetDatum(kCountedAhead));

@@ -128,7 +128,7 @@ done('after-cancel', 5, 'pg_cancel_backend() has nothing to cancel');
 is(worker_pid($node), $pid, 'in the worker');
 
 # Databases of other encodings.
-for my $encoding ('LATIN1', 'SQL_ASCII')
+for my $encoding ('LATIN1', 'WIN1252', 'SQL_ASCII')
 {
 	my $db = lc $encoding;
 	$node->safe_psql('postgres', "CREATE DATABASE $db ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
@@ -138,9 +138,13 @@ for my $encoding ('LATIN1', 'SQL_ASCII')
 	$job = $node->safe_psql($db, q{INSERT INTO jobs (instructions) VALUES ('Repeat it.') RETURNING id});
 	$node->safe_psql($db, qq{INSERT INTO job_items (job_id, instance_id, payload)
 		SELECT $job, convert_from('\\x636166e9', '$encoding'), jsonb_build_object('title', convert_from('\\x636166e9', '$encoding')) FROM generate_series(1, 3)});
+	# In WIN1252 these bytes are no characters, and have no form in UTF-8.  The second store is found by the walk alone.
+	my $nameless = qq{INSERT INTO job_items (job_id, instance_id, payload) VALUES ($job, 'a' || chr(%d), '{"title": "Nameless."}')};
+	$node->safe_psql($db, sprintf($nameless, 129));
+	$node->safe_psql($db, 'BEGIN; SET LOCAL session_replication_role = replica; ' . sprintf($nameless, 141) . '; COMMIT');
 	insert_rows('plain', 20, db => $db, job => $job);
 	my $counts = all_finished($node, db => $db, name => "$encoding: all finished");
-	is($counts->{DONE}, 23, "$encoding: all end DONE");
+	is($counts->{DONE}, 25, "$encoding: all end DONE");
 }
 
 unlike(log_since($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
