@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 
 namespace product_optimizer {
 
@@ -19,11 +18,42 @@ std::uint32_t BucketsFor(std::uint32_t capacity) {
   return buckets;
 }
 
-std::uint64_t HashOf(std::uint8_t queue, std::string_view name) {
-  return std::hash<std::string_view>{}(name) ^ (std::uint64_t{queue} * 0x9E3779B97F4A7C15u);
+/* The next number of splitmix64, of which any seed makes independent-looking ones. */
+std::uint64_t NextKey(std::uint64_t& state) {
+  std::uint64_t key = state += 0x9E3779B97F4A7C15u;
+  key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9u;
+  key = (key ^ (key >> 27)) * 0x94D049BB133111EBu;
+  return key ^ (key >> 31);
+}
+
+std::uint64_t MultiplyAndFold(std::uint64_t a, std::uint64_t b) {
+  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
 }  // namespace
+
+/*
+ * Both factors of each product are masked by what only the keys determine, in every step: without them nobody
+ * can choose bytes that make a factor zero, or two names whose products are alike.  (A seed that is only
+ * added to the result, or to the state at the start of a hash that names drive to a known state, would leave
+ * the names that collide the same for every seed.)
+ */
+std::uint64_t StorePool::HashOf(std::uint8_t queue, std::string_view name) const {
+  std::uint64_t hash = keys_[0];
+  std::uint64_t words[2];
+  const auto mix = [&] { hash = MultiplyAndFold(words[0] ^ keys_[1], words[1] ^ hash); };
+  std::size_t at = 0;
+  for (; name.size() - at >= sizeof words; at += sizeof words) {
+    memcpy(words, name.data() + at, sizeof words);
+    mix();
+  }
+  words[0] = words[1] = 0;
+  memcpy(words, name.data() + at, name.size() - at);
+  mix();
+  const std::uint64_t what = std::uint64_t{name.size()} << 8 | queue;
+  return MultiplyAndFold(hash ^ keys_[2], what ^ keys_[1]);
+}
 
 std::size_t StorePool::BytesFor(std::uint32_t capacity) {
   static_assert(sizeof(StorePool) % alignof(Slot) == 0);
@@ -36,7 +66,8 @@ std::uint32_t StorePool::SlotsFor(std::size_t name_length) {
   return slots;
 }
 
-void StorePool::Start(std::uint32_t capacity, std::uint32_t queues) {
+void StorePool::Start(std::uint32_t capacity, std::uint32_t queues, std::uint64_t seed) {
+  for (std::uint64_t& key : keys_) key = NextKey(seed);
   capacity_ = capacity;
   bucket_count_ = BucketsFor(capacity);
   ever_used_ = 0;

@@ -90,8 +90,12 @@ class StorePool {
   /* The memory that a pool of so many slots takes, this object included. */
   static std::size_t BytesFor(std::uint32_t capacity);
 
-  /* To be called on zeroed memory of BytesFor(capacity) bytes.  Each of so many queues is guaranteed room. */
-  void Start(std::uint32_t capacity, std::uint32_t queues = 1);
+  /*
+   * To be called on zeroed memory of BytesFor(capacity) bytes.  Each of so many queues is guaranteed room.
+   * The seed has to be random and secret where others choose the names: whoever does not know it cannot make
+   * many names share a bucket.
+   */
+  void Start(std::uint32_t capacity, std::uint32_t queues = 1, std::uint64_t seed = 0);
 
   /* What a name of so many bytes takes. */
   static std::uint32_t SlotsFor(std::size_t name_length);
@@ -139,6 +143,9 @@ class StorePool {
   const Slot* slots() const { return reinterpret_cast<const Slot*>(buckets() + bucket_count_); }
   SlotIndex& BucketOf(std::uint64_t hash) { return buckets()[hash & (bucket_count_ - 1)]; }
 
+  std::uint64_t HashOf(std::uint8_t queue, std::string_view name) const;
+
+  std::uint64_t keys_[3]; /* of the hash */
   std::uint32_t capacity_;
   std::uint32_t bucket_count_; /* a power of two, at least 2, so that slots are aligned */
   std::uint32_t ever_used_;    /* slots from here on were never touched */
@@ -146,7 +153,7 @@ class StorePool {
   SlotIndex first_free_;
   std::uint32_t guaranteed_;
   std::uint32_t reserve_;
-  std::uint32_t unused_[9]; /* up to the next line of the cache */
+  std::uint32_t unused_[3]; /* up to the next line of the cache */
 };
 
 }  // namespace product_optimizer

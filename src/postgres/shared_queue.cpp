@@ -43,6 +43,11 @@ FairQueue QueueOfSlot(int slot_index) {
   return FairQueue(SharedPool(), shared->queues[slot_index].state, static_cast<std::uint8_t>(slot_index));
 }
 
+/* PostgreSQL seeds its generator from the system's in each process, and shows nobody what it gave. */
+std::uint64_t Seed() {
+  return pg_prng_uint64(&pg_global_prng_state);
+}
+
 /* For a database whose worker never ran. */
 struct PrivateQueue {
   StorePool* pool;
@@ -55,7 +60,7 @@ PrivateQueue& Private() {
     /* Memory of the process, for as long as it lives. */
     own.pool = static_cast<StorePool*>(::operator new(StorePool::BytesFor(kPrivateStores)));
     memset(static_cast<void*>(own.pool), 0, StorePool::BytesFor(kPrivateStores));
-    own.pool->Start(kPrivateStores);
+    own.pool->Start(kPrivateStores, 1, Seed());
     FairQueue(*own.pool, own.database.state, 0).Start();
   }
   return own;
@@ -75,7 +80,7 @@ void StartSharedQueues(LWLock* lock) {
   /* The pool is fresh shared memory, which is zeroed: it is not touched before stores wait. */
   memset(static_cast<void*>(shared), 0, PoolOffset());
   shared->lock = lock;
-  SharedPool().Start(kSharedStores, static_cast<std::uint32_t>(MaxDatabases()));
+  SharedPool().Start(kSharedStores, static_cast<std::uint32_t>(MaxDatabases()), Seed());
   for (int i = 0; i < MaxDatabases(); i++) QueueOfSlot(i).Start();
 }
 

@@ -13,10 +13,10 @@ namespace {
 
 class Pool {
  public:
-  explicit Pool(std::uint32_t capacity)
+  explicit Pool(std::uint32_t capacity, std::uint64_t seed = 0)
       : memory_(StorePool::BytesFor(capacity) / sizeof(std::uint64_t) + 1),
         pool_(reinterpret_cast<StorePool*>(memory_.data())) {
-    pool_->Start(capacity);
+    pool_->Start(capacity, 1, seed);
   }
   StorePool& operator*() { return *pool_; }
   StorePool* operator->() { return pool_; }
@@ -78,6 +78,50 @@ TEST(StorePool, IsASetUnderRandomUse) {
       model.insert(name);
     }
   }
+}
+
+/* A pair that shares a bucket under one seed is like any other pair under another. */
+TEST(StorePool, NamesThatCollideUnderOneSeedDoNotUnderAnother) {
+  constexpr int kNames = 4000;
+  constexpr std::uint64_t kBuckets = 4096;
+  std::vector<std::uint64_t> buckets[2];
+  for (const std::uint64_t seed : {1u, 2u}) {
+    Pool pool(kBuckets, seed);
+    for (int i = 0; i < kNames; i++) {
+      const std::string name = "3f2504e0-4f89-41d3-9a0c-0305" + std::to_string(10'000'000 + i);
+      buckets[seed - 1].push_back((*pool)[pool->Add(0, name)].hash % kBuckets);
+    }
+  }
+  int pairs = 0;
+  int same = 0;
+  for (int i = 0; i < kNames; i++)
+    for (int j = 0; j < i; j++) {
+      if (buckets[0][i] != buckets[0][j]) continue;
+      pairs++;
+      same += buckets[1][i] == buckets[1][j];
+    }
+  EXPECT_NEAR(pairs, 1953, 300); /* as many as by chance: 4000 * 3999 / 2 / 4096 */
+  EXPECT_LT(same, 10);
+}
+
+TEST(StorePool, TheHashDependsOnEveryByteTheLengthAndTheQueue) {
+  Pool pool(3000, 7);
+  std::set<std::uint64_t> hashes;
+  std::size_t names = 0;
+  const auto add = [&](std::uint8_t queue, const std::string& name) {
+    hashes.insert((*pool)[pool->Add(queue, name)].hash);
+    names++;
+  };
+  for (std::size_t length = 0; length <= 36; length++) {
+    add(0, std::string(length, '\0'));
+    add(1, std::string(length, '\0'));
+    for (std::size_t at = 0; at < length; at++) {
+      std::string name(length, '\0');
+      name[at] = 'x';
+      add(0, name);
+    }
+  }
+  EXPECT_EQ(hashes.size(), names);
 }
 
 struct ByTurn {
