@@ -31,6 +31,7 @@ struct Notes {
   bool any = false;
   std::unordered_map<std::string, Note> stores;
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
+  int locked_at = 0;  /* the deepest nesting level at which rows were locked that are not told of; 0: none */
   int emptied_at = 0; /* the nesting level of the transaction that truncated the table; 0: none did */
   bool changed = false;
   bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
@@ -71,9 +72,14 @@ bool MayTellLauncher() {
   return true;
 }
 
-void PostRolledBack() {
+/*
+ * Where no rows were locked nothing is told of any store: a load with an exception handler around each row
+ * comes here as often as it has rows.
+ */
+void PostRolledBack(bool locked) {
   /* A claim of this transaction may have read policies that now never were. */
   if (ChangedPolicies()) ForgetStorePolicies();
+  if (!locked) return;
   ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
     if (note.has_locked) queue.Post(store, note.locked, kUnknownRows);
   });
@@ -103,7 +109,7 @@ static void AtTransactionEnd(XactEvent event, void*) {
   if (!notes.any) return;
   if (const WorkerSlot* const slot = FindSlot(MyDatabaseId); slot != nullptr) {
     if (event == XACT_EVENT_COMMIT) PostCommitted(slot);
-    if (event == XACT_EVENT_ABORT) PostRolledBack();
+    if (event == XACT_EVENT_ABORT) PostRolledBack(notes.locked_at > 0);
   }
   /* The worker looks at the queue before it sleeps, whatever it did itself. */
   if (notes.ended && !IsWorker()) notes.news |= kNewsWork;
@@ -117,13 +123,15 @@ static void AtTransactionEnd(XactEvent event, void*) {
 static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
   if (!notes.any || (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)) return;
   const bool truncated = notes.emptied_at == GetCurrentTransactionNestLevel();
+  const bool locked = notes.locked_at == GetCurrentTransactionNestLevel();
+  if (locked) notes.locked_at--;
   if (event == SUBXACT_EVENT_COMMIT_SUB) {
     if (truncated) notes.emptied_at--;
     return;
   }
   if (truncated) notes.emptied_at = 0;
   /* The rows that it had locked are free again at once. */
-  if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack();
+  if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack(locked);
 }
 
 }  // extern "C"
@@ -163,6 +171,7 @@ void NoteLocked(const std::string& store, const ItemKey& first) {
   Note& note = NoteOf(store);
   note.locked = std::min(note.locked, first);
   note.has_locked = true;
+  notes.locked_at = std::max(notes.locked_at, GetCurrentTransactionNestLevel());
 }
 
 void NoteLeft(const std::string& store, const ItemKey& first) {

@@ -85,6 +85,8 @@ sub paused
 my $claim = 'SELECT count(*) FROM claim_pending_items()';
 paused('a claim that is rolled back', sub { sql("BEGIN; $claim; ROLLBACK") });
 paused('… to a savepoint', sub { sql("BEGIN; SAVEPOINT s; $claim; ROLLBACK TO s; COMMIT") });
+paused('… to a savepoint around the one of the claim', sub {
+	sql("BEGIN; SAVEPOINT s; SAVEPOINT t; $claim; RELEASE t; SAVEPOINT u; ROLLBACK TO u; ROLLBACK TO s; COMMIT") });
 paused('… in a block with an exception handler', sub {
 	sql(q{DO $$ BEGIN PERFORM claim_pending_items(); RAISE 'no'; EXCEPTION WHEN raise_exception THEN NULL; END $$}) });
 paused('… in a prepared transaction', sub { sql("BEGIN; $claim; PREPARE TRANSACTION 'claim'"); sql(q{ROLLBACK PREPARED 'claim'}) });
