@@ -1,13 +1,11 @@
 #include "postgres/queue_notes.h"
 
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "postgres/guard.h"
-#include "postgres/pending_cap.h"
 #include "postgres/prelude.h"
 #include "postgres/shared_queue.h"
 #include "postgres/shared_state.h"
@@ -40,7 +38,8 @@ struct Notes {
 };
 
 Notes notes;
-bool in_own_statement = false;
+/* Triggers of the extension's own statement run at this depth; 0: none is under way. */
+int own_trigger_depth = 0;
 bool callbacks_registered = false;
 
 /* Stores that one transaction keeps notes of; as many as the queue has room for. */
@@ -227,128 +226,25 @@ void NotePreparedEnd() {
   WakeWorker(MyDatabaseId, kNewsWork | kNewsDue);
 }
 
+static int TriggerDepth() {
+  return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, Datum{0}));
+}
+
+bool IsTriggerOfOwnStatement() {
+  return TriggerDepth() == own_trigger_depth;
+}
+
+/* What triggers of an application change in passing runs deeper than the statement's own triggers. */
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments) {
   std::uint64_t rows = 0;
-  in_own_statement = true;
+  const int outer = own_trigger_depth;
+  own_trigger_depth = TriggerDepth() + 1;
   PG_TRY();
   { rows = Execute(statement, arguments); }
   PG_FINALLY();
-  { in_own_statement = false; }
+  { own_trigger_depth = outer; }
   PG_END_TRY();
   return rows;
 }
 
 }  // namespace product_optimizer
-
-using namespace product_optimizer;
-
-namespace {
-
-[[noreturn]] void RefuseCall(const char* function) {
-  ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                  errmsg("%s can only be called as a trigger", function)));
-  pg_unreachable();
-}
-
-bool IsText(const text* value, const char* expected) {
-  const std::size_t length = VARSIZE_ANY_EXHDR(value);
-  return length == strlen(expected) && memcmp(VARDATA_ANY(value), expected, length) == 0;
-}
-
-int ColumnOf(TupleDesc description, const char* name) {
-  const int column = SPI_fnumber(description, name);
-  if (column <= 0)
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column %s", name)));
-  return column;
-}
-
-/*
- * The constraint job_items_payload_size sees only the compressed size of a payload that comes out of another
- * row; a dump would bring it unpacked, and be refused.
- */
-void CheckPayload(Relation job_items, Datum payload) {
-  constexpr Size kLargest = 8 * 1024 * 1024; /* as the constraint says */
-  if (toast_raw_datum_size(payload) > kLargest)
-    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-                    errmsg("new row for relation \"job_items\" violates check constraint "
-                           "\"job_items_payload_size\""),
-                    errdetail("The payload is compressed, and too large when it is unpacked."),
-                    errtableconstraint(job_items, "job_items_payload_size")));
-}
-
-/*
- * Reads the inserted rows and notes the waiting ones per store; refuses payloads that are too large, and more
- * waiting rows than their store may have.
- */
-void NoteInserted(const TriggerData* trigger) {
-  TupleDesc const description = RelationGetDescr(trigger->tg_relation);
-  Tuplestorestate* const inserted = trigger->tg_newtable;
-  std::string store;
-  const bool is_any_capped = IsAnyStoreCapped(trigger->tg_relation);
-  std::set<std::string> waiting;
-  Call([&] {
-    const int id = ColumnOf(description, "id");
-    const int instance = ColumnOf(description, "instance_id");
-    const int status = ColumnOf(description, "status");
-    const int priority = ColumnOf(description, "priority");
-    const int payload = ColumnOf(description, "payload");
-    TupleTableSlot* const slot = MakeSingleTupleTableSlot(description, &TTSOpsMinimalTuple);
-    tuplestore_select_read_pointer(inserted, tuplestore_alloc_read_pointer(inserted, EXEC_FLAG_REWIND));
-    tuplestore_rescan(inserted);
-    while (tuplestore_gettupleslot(inserted, true, false, slot)) {
-      bool is_null;
-      CheckPayload(trigger->tg_relation, slot_getattr(slot, payload, &is_null));
-      const text* const state = DatumGetTextPP(slot_getattr(slot, status, &is_null));
-      const bool is_pending = IsText(state, "PENDING");
-      if (!is_pending && !IsText(state, "SCHEDULED")) continue;
-      if (is_pending || is_any_capped) KeyFromDatum(slot_getattr(slot, instance, &is_null), store);
-      if (is_any_capped) waiting.insert(store);
-      if (!is_pending) {
-        NoteNews(kNewsDue);
-        continue;
-      }
-      NoteArrival(store,
-                  {DatumGetInt64(slot_getattr(slot, id, &is_null)),
-                   DatumGetInt16(slot_getattr(slot, priority, &is_null))},
-                  1);
-    }
-    ExecDropSingleTupleTableSlot(slot);
-  });
-  if (!waiting.empty()) EnforcePendingCaps(trigger->tg_relation, waiting);
-}
-
-}  // namespace
-
-extern "C" {
-
-PGDLLEXPORT Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(product_optimizer_note_arrivals);
-Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS) {
-  if (!CALLED_AS_TRIGGER(fcinfo)) RefuseCall("note_arrivals()");
-  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-  return Entry([&]() -> Datum {
-    NoteInserted(trigger);
-    return PointerGetDatum(nullptr);
-  });
-}
-
-PGDLLEXPORT Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS);
-PG_FUNCTION_INFO_V1(product_optimizer_wake_worker);
-Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
-  if (!CALLED_AS_TRIGGER(fcinfo)) RefuseCall("wake_worker()");
-  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-  return Entry([&]() -> Datum {
-    /* stores and rate_limits have the same trigger: what the worker remembers of them no longer holds. */
-    const bool policy = strcmp(RelationGetRelationName(trigger->tg_relation), "job_items") != 0;
-    if (policy) {
-      NoteNews(kNewsControl);
-    } else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-      NoteEmptied();
-    } else if (!in_own_statement) {
-      NoteChange();
-    }
-    return PointerGetDatum(nullptr);
-  });
-}
-
-}  // extern "C"

@@ -56,4 +56,7 @@ void NotePreparedEnd();
  */
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments);
 
+/* For a trigger of a statement: whether it is one that ExecuteNoted() runs. */
+bool IsTriggerOfOwnStatement();
+
 }  // namespace product_optimizer

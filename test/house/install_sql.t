@@ -88,9 +88,9 @@ for my $name (sort keys %checks) {
 is(join(' ', map { $_->{bare} } statements("SELECT 'it''s; -- no comment', \$x\$ ; \$x\$; -- a comment; \n SELECT 2")), "SELECT '', ''  \n SELECT 2", 'quotes and comments are told apart');
 
 # What runs no SQL: no statement is executed in the bodies of these entry points, nor in the files' helpers for them.
-my $notes = slurp('src/postgres/queue_notes.cpp') . slurp('src/postgres/schedule_item.cpp');
+my $triggers = slurp('src/postgres/queue_triggers.cpp') . slurp('src/postgres/schedule_item.cpp');
 for my $function (sort keys %no_sql) {
-    my ($body) = $notes =~ /^Datum product_optimizer_$function\(PG_FUNCTION_ARGS\) \{(.*?)^\}/ms;
+    my ($body) = $triggers =~ /^Datum product_optimizer_$function\(PG_FUNCTION_ARGS\) \{(.*?)^\}/ms;
     ok(defined $body && $body !~ /\bExecute\w*\(|\bSPI_(exec|connect|prepare)/, "$function() runs no SQL");
 }
 

@@ -98,6 +98,22 @@ paused('… because its session is terminated', sub {
 paused('release_item()', sub { sql('SELECT release_item(id, attempts) FROM claim_pending_items()') });
 paused('fail_item() with a delay', sub { sql(q{SELECT fail_item(id, attempts, 'later', true, '50 ms') FROM claim_pending_items()}) });
 
+# A trigger of the application, inside a statement of the extension: the next claim finds what it put into the line,
+# although others wait as well.
+sql(q{
+	CREATE FUNCTION again() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN UPDATE job_items SET status = 'PENDING' WHERE instance_id = 'follower' AND status = 'FAILED'; RETURN NULL; END $$;
+	CREATE TRIGGER again AFTER UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'DONE' AND NEW.instance_id = 'leader') EXECUTE FUNCTION again()});
+paused('a trigger of the application on an item that is done', sub {
+	my $all_running = q{FROM job_items WHERE status = 'RUNNING'};
+	sql(row('leader', 'RUNNING'));
+	sql(row('follower', 'FAILED'));
+	is(sql(qq{BEGIN; DO \$\$ BEGIN PERFORM complete_item(id, attempts, '1') $all_running; END \$\$;
+		SELECT count(*) FROM claim_pending_items(3, 1) WHERE instance_id = 'follower'; COMMIT}), 1, 'a row that a trigger of the application put into the line is claimed in its turn');
+	sql("SELECT release_item(id, attempts) $all_running");
+});
+sql('DROP TRIGGER again ON job_items');
+
 # Behind the triggers' back, as logical replication and some restores come: found by the poll of an idle worker.
 configure($node, poll_interval => '100ms');
 sql('BEGIN; SET LOCAL session_replication_role = replica; ' . row('silent') . '; COMMIT');
