@@ -106,6 +106,26 @@ SELECT refused($$ INSERT INTO rate_limits (model, tokens_per_minute) VALUES ('m'
 SELECT refused($$ INSERT INTO rate_limits (model) VALUES (repeat('m', 201)) $$);
 SELECT refused($$ SELECT wake_worker() $$);
 SELECT refused($$ SELECT schedule_item() $$);
+-- Triggers that were made for something else do not crash.
+CREATE TABLE elsewhere (LIKE job_items INCLUDING DEFAULTS);
+CREATE FUNCTION misused(trigger text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE 'CREATE TRIGGER misused ' || trigger;
+  INSERT INTO elsewhere (id, instance_id, payload, status) VALUES (1, 'a', '1', 'PENDING');
+  UPDATE elsewhere SET id = 2;
+  RETURN 'accepted';
+EXCEPTION WHEN OTHERS THEN
+  RETURN format('%s: %s', SQLSTATE, SQLERRM);
+END $$;
+SELECT misused('AFTER INSERT ON elsewhere EXECUTE FUNCTION note_arrivals()');
+SELECT misused('AFTER INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION note_arrivals()');
+SELECT misused('AFTER INSERT ON elsewhere REFERENCING NEW TABLE AS arrived FOR EACH ROW EXECUTE FUNCTION note_arrivals()');
+SELECT misused('BEFORE INSERT ON elsewhere EXECUTE FUNCTION note_arrivals()');
+SELECT misused('AFTER UPDATE ON elsewhere REFERENCING NEW TABLE AS arrived EXECUTE FUNCTION note_arrivals()');
+SELECT misused('AFTER INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION wake_worker()');
+SELECT misused('BEFORE UPDATE ON elsewhere EXECUTE FUNCTION wake_worker()');
+DROP FUNCTION misused;
+DROP TABLE elsewhere;
 SELECT count(*) FROM job_items;
 
 -- Unusual, and perfectly right.

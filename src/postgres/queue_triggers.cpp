@@ -16,10 +16,12 @@ using namespace product_optimizer;
 
 namespace {
 
-[[noreturn]] void RefuseCall(const char* function) {
-  ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                  errmsg("%s can only be called as a trigger", function)));
-  pg_unreachable();
+const TriggerData* AsTriggerAfterStatement(FunctionCallInfo fcinfo) {
+  if (!CALLED_AS_TRIGGER(fcinfo)) return nullptr;
+  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  const bool as_expected =
+      TRIGGER_FIRED_AFTER(trigger->tg_event) && TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event);
+  return as_expected ? trigger : nullptr;
 }
 
 bool IsText(const text* value, const char* expected) {
@@ -96,8 +98,11 @@ extern "C" {
 PGDLLEXPORT Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(product_optimizer_note_arrivals);
 Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS) {
-  if (!CALLED_AS_TRIGGER(fcinfo)) RefuseCall("note_arrivals()");
-  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  const TriggerData* const trigger = AsTriggerAfterStatement(fcinfo);
+  if (trigger == nullptr || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) || trigger->tg_newtable == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("note_arrivals() can only be called as a trigger after INSERT for each statement"),
+                    errhint("It needs a name for the inserted rows: REFERENCING NEW TABLE AS arrived.")));
   return Entry([&]() -> Datum {
     NoteInserted(trigger);
     return PointerGetDatum(nullptr);
@@ -107,8 +112,10 @@ Datum product_optimizer_note_arrivals(PG_FUNCTION_ARGS) {
 PGDLLEXPORT Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(product_optimizer_wake_worker);
 Datum product_optimizer_wake_worker(PG_FUNCTION_ARGS) {
-  if (!CALLED_AS_TRIGGER(fcinfo)) RefuseCall("wake_worker()");
-  const auto* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
+  const TriggerData* const trigger = AsTriggerAfterStatement(fcinfo);
+  if (trigger == nullptr)
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("wake_worker() can only be called as a trigger after a statement")));
   return Entry([&]() -> Datum {
     /* stores and rate_limits have the same trigger: what the worker remembers of them no longer holds. */
     const bool policy = strcmp(RelationGetRelationName(trigger->tg_relation), "job_items") != 0;
