@@ -29,11 +29,14 @@ Rate TokenRate(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns)
   return rate;
 }
 
+/* The word as if what is on its way out had left. */
+std::uint64_t WithUnsent(const Meter& meter, std::uint64_t now_ns, const Rate& rate) {
+  return meter.unsent == 0 ? meter.full_at : Charge(meter.full_at, now_ns, rate, meter.unsent);
+}
+
 /* Until n more fit beside what is on its way out; exact when that leaves at once. */
 std::uint64_t WaitFor(const Meter& meter, std::uint64_t now_ns, const Rate& rate, std::uint64_t n) {
-  const std::uint64_t word =
-      meter.unsent == 0 ? meter.full_at : Charge(meter.full_at, now_ns, rate, meter.unsent);
-  return TryTake(word, now_ns, rate, n).wait_ns;
+  return TryTake(WithUnsent(meter, now_ns, rate), now_ns, rate, n).wait_ns;
 }
 
 void ChargeMeter(Meter& meter, std::uint64_t now_ns, const Rate& rate, std::uint64_t n) {
@@ -56,11 +59,14 @@ void EmptyUntil(Meter& meter, std::uint64_t now_ns, std::uint64_t until_ns, cons
   meter.full_at = std::max(meter.full_at, EmptyBucket(until_ns, rate));
 }
 
+std::int64_t RoomOfServer(const Meter& meter, std::uint64_t now_ns) {
+  return ServerRoom(meter.server, meter.used, now_ns, static_cast<std::int64_t>(meter.unsent));
+}
+
+/* At least 1 exactly when the dimension's gates are open for 1. */
 std::int64_t Room(const Meter& meter, std::uint64_t now_ns, const Rate& rate) {
-  const std::uint64_t own = SaturatingSubtract(Available(meter.full_at, now_ns, rate), meter.unsent);
-  const std::int64_t of_server = std::max<std::int64_t>(
-      0, ServerRoom(meter.server, meter.used, now_ns) - static_cast<std::int64_t>(meter.unsent));
-  return std::min(static_cast<std::int64_t>(own), of_server);
+  const std::uint64_t own = Available(WithUnsent(meter, now_ns, rate), now_ns, rate);
+  return std::min(static_cast<std::int64_t>(own), RoomOfServer(meter, now_ns));
 }
 
 std::uint64_t Unsigned(std::int64_t amount) {
@@ -92,7 +98,7 @@ Verdict Check(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns, 
   };
   const auto consider_server = [&](const Meter& meter, std::int64_t n) {
     consider(Gate::kServer,
-             ServerWait(meter.server, meter.used, now_ns, static_cast<std::int64_t>(meter.unsent) + n));
+             ServerWait(meter.server, meter.used, now_ns, n, static_cast<std::int64_t>(meter.unsent)));
   };
   consider(Gate::kHoldOff, SaturatingSubtract(bucket.hold_until_ns, now_ns));
   if (requests > 0) {
@@ -194,13 +200,13 @@ std::int64_t LargestTokens(const Limits& limits) {
 
 std::int64_t AvailableRequests(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns) {
   if (bucket.hold_until_ns > now_ns) return 0;
-  if (limits.requests_per_minute <= 0) return INT64_MAX;
+  if (limits.requests_per_minute <= 0) return RoomOfServer(bucket.requests, now_ns);
   return Room(bucket.requests, now_ns, RequestRate(bucket, limits, now_ns));
 }
 
 std::int64_t AvailableTokens(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns) {
   if (bucket.hold_until_ns > now_ns) return 0;
-  if (limits.tokens_per_minute <= 0) return INT64_MAX;
+  if (limits.tokens_per_minute <= 0) return RoomOfServer(bucket.tokens, now_ns);
   return Room(bucket.tokens, now_ns, TokenRate(bucket, limits, now_ns));
 }
 

@@ -103,6 +103,7 @@ double EffectiveShare(const Bucket& bucket, std::uint64_t now_ns);
 /* The most tokens that one request can ever get; INT64_MAX when they are not limited. */
 std::int64_t LargestTokens(const Limits& limits);
 
+/* At least 1 exactly when Check() is open for 1 of that dimension; INT64_MAX when nothing limits it. */
 std::int64_t AvailableRequests(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns);
 std::int64_t AvailableTokens(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns);
 

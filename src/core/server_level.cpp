@@ -19,6 +19,8 @@ constexpr double kWindowReserve = 0.01;
 constexpr double kNoticeable = 0.02;
 /* Of what others may have added since the last answer: more of it wastes, less of it is refused. */
 constexpr double kUnheard = 0.3;
+/* So many windows after the last that was heard of others it is forgotten. */
+constexpr std::uint64_t kRemembered = 2;
 /* Requests that leave together arrive in another order: each answer alone is off by some of them, not the
  * mean. */
 constexpr double kNewest = 0.2;
@@ -91,27 +93,32 @@ void NoteOthers(ServerLevel& server, std::uint64_t now_ns, std::uint64_t left_at
   if (age_ms < 0.5 * static_cast<double>(server.period_ms)) return;
   others *= static_cast<double>(server.period_ms) / age_ms;
   if (now_ns - server.others_since_ns >= PeriodNs(server)) {
-    server.others_before = server.others;
+    server.others_before =
+        now_ns - server.others_since_ns < kRemembered * PeriodNs(server) ? server.others : 0;
     server.others = 0;
     server.others_since_ns = now_ns;
   }
   server.others = std::max(server.others, others);
 }
 
-double Others(const ServerLevel& server) {
+/* Whoever got no answer for long knows nothing any more, and would else never dare to ask for one. */
+double Others(const ServerLevel& server, std::uint64_t now_ns) {
+  const std::uint64_t heard_at_ns = server.by_the_clock ? server.others_since_ns : server.counted_at_ns;
+  if (now_ns > heard_at_ns && now_ns - heard_at_ns > kRemembered * PeriodNs(server)) return 0;
   const double others = std::max(server.others, server.others_before);
   return others < kNoticeable * static_cast<double>(server.limit) ? 0 : others;
 }
 
-bool FollowsWindow(const ServerLevel& server) {
-  return server.drain_per_ns <= 0 && PeriodNs(server) <= UsageWindow::kLongestNs && Others(server) > 0;
+bool FollowsWindow(const ServerLevel& server, std::uint64_t now_ns) {
+  return server.drain_per_ns <= 0 && PeriodNs(server) <= UsageWindow::kLongestNs &&
+         Others(server, now_ns) > 0;
 }
 
 /* Below 0: so much too much. */
 double Left(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns) {
   const double limit = static_cast<double>(server.limit);
-  if (!FollowsWindow(server)) return limit * (1 - kReserve) - LevelAt(server, now_ns);
-  double others = Others(server);
+  if (!FollowsWindow(server, now_ns)) return limit * (1 - kReserve) - LevelAt(server, now_ns);
+  double others = Others(server, now_ns);
   /* While no answer tells, they go on as they did, and what they sent a period ago leaves; of the clock's
    * windows the fullest is known. */
   if (!server.by_the_clock && now_ns > server.counted_at_ns)
@@ -158,18 +165,18 @@ void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerRead
     NoteOthers(server, now_ns, mark.at_ns, used - mark.own, reading.reset_ms);
 }
 
-bool IsFollowed(const ServerLevel& server) {
-  return server.drain_per_ns > 0 || FollowsWindow(server);
+bool IsFollowed(const ServerLevel& server, std::uint64_t now_ns) {
+  return server.drain_per_ns > 0 || FollowsWindow(server, now_ns);
 }
 
 std::uint64_t ServerWait(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
-                         std::int64_t amount) {
-  if (!IsFollowed(server)) return 0;
-  const bool window = FollowsWindow(server);
-  const double left = Left(server, used, now_ns);
-  const double own = static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
+                         std::int64_t amount, std::int64_t unsent) {
+  if (!IsFollowed(server, now_ns)) return 0;
+  const bool window = FollowsWindow(server, now_ns);
+  const double left = Left(server, used, now_ns) - static_cast<double>(unsent);
+  const double own = static_cast<double>(used.Sum(now_ns, PeriodNs(server))) + static_cast<double>(unsent);
   /* What is larger than the server's whole limit has to be tried when it is empty. */
-  const double in_use = window ? own : LevelAt(server, now_ns);
+  const double in_use = window ? own : LevelAt(server, now_ns) + static_cast<double>(unsent);
   const double above = std::min(static_cast<double>(amount) - left, in_use);
   if (above <= 0) return 0;
   /* From a window leaves what we sent a period ago; on the average, so much of it per time. */
@@ -177,9 +184,12 @@ std::uint64_t ServerWait(const ServerLevel& server, const UsageWindow& used, std
   return static_cast<std::uint64_t>(std::min(std::ceil(above / per_ns), kLongestWaitNs));
 }
 
-std::int64_t ServerRoom(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns) {
-  if (!IsFollowed(server)) return INT64_MAX;
-  return std::max<std::int64_t>(0, static_cast<std::int64_t>(Left(server, used, now_ns)));
+std::int64_t ServerRoom(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
+                        std::int64_t unsent) {
+  if (!IsFollowed(server, now_ns)) return INT64_MAX;
+  if (ServerWait(server, used, now_ns, 1, unsent) > 0) return 0;
+  return std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(Left(server, used, now_ns) - static_cast<double>(unsent)));
 }
 
 }  // namespace product_optimizer

@@ -63,14 +63,18 @@ ServerMark ChargeServer(ServerLevel& server, const UsageWindow& used, std::uint6
 void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerReading& reading,
                      const ServerMark& mark);
 
-/* Whether ServerWait() can ever say more than 0. */
-bool IsFollowed(const ServerLevel& server);
+/* Whether ServerWait() can say more than 0 now. */
+bool IsFollowed(const ServerLevel& server, std::uint64_t now_ns);
 
-/* Until the server has room for so much and a reserve besides; 0 where nothing is known. */
+/*
+ * Until the server has room for so much and a reserve besides, beside what is reserved and has not left; 0
+ * where nothing is known, and when nothing of ours is in its count: then only a try can tell.
+ */
 std::uint64_t ServerWait(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
-                         std::int64_t amount);
+                         std::int64_t amount, std::int64_t unsent = 0);
 
-/* What could leave now; INT64_MAX where nothing is known. */
-std::int64_t ServerRoom(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns);
+/* What could leave now, at least 1 whenever ServerWait() of 1 is 0; INT64_MAX where nothing is known. */
+std::int64_t ServerRoom(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns,
+                        std::int64_t unsent = 0);
 
 }  // namespace product_optimizer

@@ -168,7 +168,7 @@ Datum product_optimizer_rate_limits(PG_FUNCTION_ARGS) {
                           Int64GetDatum(tokens.limit),
                           Int64GetDatum(tokens.remaining),
                           TimestampTzGetDatum(ago(told_at)),
-                          BoolGetDatum(IsFollowed(requests) || IsFollowed(tokens))};
+                          BoolGetDatum(IsFollowed(requests, now) || IsFollowed(tokens, now))};
         const bool no_requests = requests.limit == 0;
         const bool no_tokens = tokens.limit == 0;
         bool nulls[] = {false,        false,       false,

@@ -22,6 +22,9 @@ constexpr int kSingleClaims = 200;
 /* A claim outlives its request by this much; while its worker lives, nobody else takes it anyway. */
 constexpr std::int64_t kLeaseMarginMs = 60'000;
 
+/* How often to look where no wait is exact: at what the server has left. */
+constexpr std::uint64_t kLookAgainNs = 20'000'000;
+
 /* How many items to ask for; 0 with worker.throttle set when the limiter lets nothing through. */
 std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
   const auto busy = static_cast<std::int64_t>(worker.in_flight.size() + worker.to_settle.size());
@@ -38,8 +41,10 @@ std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
   for (const auto& [model, experience] : worker.models) {
     const Room of_model = SharedRoom(BucketOfModel(worker, model), experience.IsInUse());
     permits = std::max(permits, std::min(of_model.requests, experience.FitInto(of_model.tokens)));
-    if (of_model.next.wait_ns < wait_ns) {
-      wait_ns = of_model.next.wait_ns;
+    const bool exact = of_model.next.gate != Gate::kServer && of_model.next.gate != Gate::kOpen;
+    const std::uint64_t of_next = std::max(of_model.next.wait_ns, exact ? 0 : kLookAgainNs);
+    if (of_next < wait_ns) {
+      wait_ns = of_next;
       worker.throttle = std::string(GateName(of_model.next.gate)) + " of " + model;
     }
   }

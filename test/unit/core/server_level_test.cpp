@@ -106,7 +106,7 @@ Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::u
                       answers.front().departure.requests);
   }
   seen.minutes = 15;
-  seen.followed = IsFollowed(bucket.requests.server);
+  seen.followed = IsFollowed(bucket.requests.server, kStart + 20 * kMinute);
   return seen;
 }
 
@@ -217,6 +217,42 @@ TEST(ServerLevel, WhatWasHeardAWholeWindowAgoDoesNotLinger) {
   EXPECT_LE(ServerRoom(server, used, kStart + 50 * kSecond), 500 - 300 - 50);
   answer(kStart + 10 * kMinute, 20);
   EXPECT_GE(ServerRoom(server, used, kStart + 10 * kMinute), 500 - 20 - 1 - 10);
+}
+
+/* Others fill a window, of a minute's log or of the clock: what is known of them ends with the answers. */
+ServerLevel FilledByOthers(bool by_the_clock) {
+  ServerLevel server{};
+  const UsageWindow none;
+  const auto answer = [&](std::uint64_t now, std::int64_t reset_ms) {
+    const ServerMark mark = ChargeServer(server, none, now, 1);
+    LearnFromServer(server, now, {500, 2, reset_ms}, mark);
+  };
+  answer(kStart, 60'000);
+  answer(kStart + kSecond, by_the_clock ? 59'000 : 60'000);
+  answer(kStart + 55 * kSecond, by_the_clock ? 5'000 : 60'000);
+  return server;
+}
+
+TEST(ServerLevel, WhileNothingOfOursIsInAFullWindowOneAtATimeIsTried) {
+  for (const bool by_the_clock : {false, true}) {
+    const ServerLevel server = FilledByOthers(by_the_clock);
+    const std::uint64_t now = kStart + 56 * kSecond;
+    ASSERT_TRUE(IsFollowed(server, now)) << by_the_clock;
+    EXPECT_EQ(ServerWait(server, kNoUse, now, 1), 0u);
+    EXPECT_EQ(ServerRoom(server, kNoUse, now), 1);
+    const std::uint64_t wait = ServerWait(server, kNoUse, now, 1, 1);
+    EXPECT_GT(wait, 0u);
+    EXPECT_LE(wait, kMinute);
+    EXPECT_EQ(ServerRoom(server, kNoUse, now, 1), 0);
+  }
+}
+
+TEST(ServerLevel, OthersOfWhomNoAnswerToldForTwoWindowsAreForgotten) {
+  for (const bool by_the_clock : {false, true}) {
+    const ServerLevel server = FilledByOthers(by_the_clock);
+    EXPECT_TRUE(IsFollowed(server, kStart + 55 * kSecond + 2 * kMinute)) << by_the_clock;
+    EXPECT_FALSE(IsFollowed(server, kStart + 56 * kSecond + 2 * kMinute)) << by_the_clock;
+  }
 }
 
 TEST(ServerLevel, ALimitThatWasSetTooHighIsFound) {
