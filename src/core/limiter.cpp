@@ -22,10 +22,10 @@ Rate RequestRate(const Bucket& bucket, const Limits& limits, std::uint64_t now_n
   return RateOf(limits.requests_per_minute, limits.burst_seconds, EffectiveShare(bucket, now_ns));
 }
 
-/* Tokens keep their whole burst when slowed down, so that a large item that fits today also fits then. */
+/* When slowed down, a large item that fits today still fits: into a bucket that is full. */
 Rate TokenRate(const Bucket& bucket, const Limits& limits, std::uint64_t now_ns) {
   Rate rate = RateOf(limits.tokens_per_minute, limits.burst_seconds, EffectiveShare(bucket, now_ns));
-  rate.burst = RateOf(limits.tokens_per_minute, limits.burst_seconds, 1).burst;
+  rate.largest = static_cast<std::uint64_t>(LargestTokens(limits));
   return rate;
 }
 
@@ -179,10 +179,10 @@ void SettleTokens(Bucket& bucket, const Limits& limits, std::uint64_t now_ns, st
   bucket.tokens.used.Add(now_ns, used - reserved);
 }
 
-void HoldOff(Bucket& bucket, const Limits& limits, std::uint64_t now_ns, std::uint64_t wait_ns,
-             bool slow_down) {
+void HoldOff(Bucket& bucket, const Limits& limits, std::uint64_t now_ns, std::uint64_t left_at_ns,
+             std::uint64_t wait_ns, bool slow_down) {
   bucket.hold_until_ns = std::max(bucket.hold_until_ns, SaturatingAdd(now_ns, wait_ns));
-  if (slow_down) {
+  if (slow_down && left_at_ns >= bucket.slowed_at_ns) {
     const double share = EffectiveShare(bucket, now_ns);
     bucket.slow_factor = std::max(kSmallestShare, share / 2);
     bucket.slowed_at_ns = std::max<std::uint64_t>(now_ns, 1);

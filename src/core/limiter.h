@@ -92,10 +92,11 @@ void SettleTokens(Bucket& bucket, const Limits& limits, std::uint64_t now_ns, st
 
 /*
  * The server limited us: nobody is let through for wait_ns, and then there is no burst, for what the server
- * has room for are single requests.  slow_down also halves the rate, which then grows back.
+ * has room for are single requests.  slow_down also halves the rate, which then grows back; but what had left
+ * before the rate was last halved says nothing of the new one.
  */
-void HoldOff(Bucket& bucket, const Limits& limits, std::uint64_t now_ns, std::uint64_t wait_ns,
-             bool slow_down);
+void HoldOff(Bucket& bucket, const Limits& limits, std::uint64_t now_ns, std::uint64_t left_at_ns,
+             std::uint64_t wait_ns, bool slow_down);
 
 /* The share of the configured rate that holds now: 1 unless the server asked to slow down. */
 double EffectiveShare(const Bucket& bucket, std::uint64_t now_ns);

@@ -16,18 +16,22 @@
 
 namespace product_optimizer {
 
-/* `amount` units per `period_ns`, of which up to `burst` at once.  All three ≥ 1. */
+/*
+ * `amount` units per `period_ns`, of which up to `burst` at once.  All three ≥ 1.  A single request for more,
+ * up to `largest`, passes when the bucket is full, and leaves it in debt.
+ */
 struct Rate {
   std::uint64_t amount;
   std::uint64_t period_ns;
   std::uint64_t burst;
+  std::uint64_t largest = 0; /* below burst: as burst */
 };
 
 struct Take {
   bool granted;
   std::uint64_t next; /* the word to store; the old one when not granted */
   std::uint64_t
-      wait_ns; /* until the same request can be granted: 0 when granted, kNever when it exceeds the burst */
+      wait_ns; /* until the same request can be granted: 0 when granted, kNever when it never fits */
 };
 
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
@@ -48,10 +52,11 @@ constexpr std::uint64_t FlowTime(const Rate& rate, std::uint64_t n, bool round_u
 }
 
 constexpr Take TryTake(std::uint64_t word, std::uint64_t now_ns, const Rate& rate, std::uint64_t n) {
-  if (n > rate.burst) return {false, word, kNever};
+  const std::uint64_t room = std::max(rate.burst, n);
+  if (n > rate.burst && n > rate.largest) return {false, word, kNever};
   const std::uint64_t full_at = SaturatingAdd(std::max(word, now_ns), FlowTime(rate, n, true));
   /* Rounded up as a cost is, so that a whole burst fits; it adds less than a nanosecond of flow. */
-  const std::uint64_t horizon = SaturatingAdd(now_ns, FlowTime(rate, rate.burst, true));
+  const std::uint64_t horizon = SaturatingAdd(now_ns, FlowTime(rate, room, true));
   if (full_at <= horizon) return {true, full_at, 0};
   return {false, word, full_at - horizon};
 }

@@ -137,7 +137,7 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
                    ++worker_.claims_made};
     if (!IsCanary(held)) worker_.latest_claim[item.id] = held.number;
     if (prepared.refused) {
-      Conclude(worker_, held, std::move(prepared.refusal), prepared.bucket, now_ns);
+      Conclude(worker_, held, std::move(prepared.refusal), prepared.bucket, 0, now_ns);
       continue;
     }
     const std::uint64_t id = worker_.next_request++;

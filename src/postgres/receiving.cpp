@@ -170,13 +170,14 @@ void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailu
 }  // namespace
 
 void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const BucketRef& bucket,
-              std::uint64_t now_ns) {
+              std::uint64_t left_at_ns, std::uint64_t now_ns) {
   const double random = std::uniform_real_distribution<double>(0, 1)(worker.random);
   const Decision decision = Decide(outcome, held.claim.attempt, held.max_attempts, held.was_truncated,
                                    worker.settings.retry, random);
   if (outcome.kind == OutcomeKind::kHoldOff) worker.counted.rate_limited++;
   if (decision.hold_off_ms > 0)
-    HoldOffShared(bucket, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs, outcome.slow_down);
+    HoldOffShared(bucket, left_at_ns, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs,
+                  outcome.slow_down);
   if (IsCanary(held)) return JudgeByCanary(worker, std::move(outcome), now_ns);
   const bool with_settings_model = bucket.model == worker.settings.request.model;
   if (decision.block_queue)
@@ -206,7 +207,7 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
     worker.counted.completion_tokens += outcome.completion_tokens.value_or(0);
     if (completion.error_code.empty())
       worker.latencies_ms.push_back(static_cast<std::uint64_t>(completion.seconds * 1000));
-    Conclude(worker, sent.held, std::move(outcome), sent.bucket, now_ns);
+    Conclude(worker, sent.held, std::move(outcome), sent.bucket, sent.departure.at_ns, now_ns);
   }
 }
 

@@ -13,9 +13,10 @@ namespace product_optimizer {
 /* Turns everything that ended into settlements; corrects the buckets. */
 void Receive(Worker& worker, std::uint64_t now_ns);
 
-/* Decides what becomes of a claim and puts it in line to be written. */
+/* Decides what becomes of a claim and puts it in line to be written.  left_at_ns: 0 when it was never sent.
+ */
 void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const BucketRef& bucket,
-              std::uint64_t now_ns);
+              std::uint64_t left_at_ns, std::uint64_t now_ns);
 
 /* Writes the settlements that are due.  What cannot be written stays, and is tried again later. */
 void Settle(Worker& worker, std::uint64_t now_ns);

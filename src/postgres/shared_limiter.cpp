@@ -144,7 +144,7 @@ std::uint64_t Taker(Asker asker) {
 std::uint64_t FlowOf(const Limits& limits, std::int64_t requests, std::int64_t tokens) {
   const auto flow = [](std::int64_t per_minute, std::int64_t n) {
     return per_minute <= 0 ? 0
-                           : FlowTime({static_cast<std::uint64_t>(per_minute), 60'000'000'000, 1},
+                           : FlowTime({static_cast<std::uint64_t>(per_minute), 60'000'000'000, 1, 1},
                                       static_cast<std::uint64_t>(n), true);
   };
   return std::max(flow(limits.requests_per_minute, requests), flow(limits.tokens_per_minute, tokens));
@@ -265,11 +265,11 @@ void SettleSharedTokens(const BucketRef& ref, std::uint64_t left_at_ns, std::int
   });
 }
 
-void HoldOffShared(const BucketRef& ref, std::uint64_t wait_ns, bool slow_down) {
+void HoldOffShared(const BucketRef& ref, std::uint64_t left_at_ns, std::uint64_t wait_ns, bool slow_down) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
-  if (bucket != nullptr) HoldOff(*bucket, ref.limits, now, wait_ns, slow_down);
+  if (bucket != nullptr) HoldOff(*bucket, ref.limits, now, left_at_ns, wait_ns, slow_down);
 }
 
 void LearnShared(const BucketRef& ref, const Departure& departure, const ServerReading* requests,

@@ -56,7 +56,7 @@ void GiveBackShared(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t
 void SettleSharedTokens(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t reserved,
                         std::int64_t used);
 
-void HoldOffShared(const BucketRef& ref, std::uint64_t wait_ns, bool slow_down);
+void HoldOffShared(const BucketRef& ref, std::uint64_t left_at_ns, std::uint64_t wait_ns, bool slow_down);
 
 /* What the headers of an answer say, in either dimension; null: nothing usable. */
 void LearnShared(const BucketRef& ref, const Departure& departure, const ServerReading* requests,

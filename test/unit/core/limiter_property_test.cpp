@@ -156,7 +156,7 @@ TEST(LimiterProperty, NoMixOfChangesOpensAWindowAboveTheBound) {
         break;
       case 10:
         if (random() % 50 == 0)
-          HoldOff(bucket, limits, now, random() % kSecond, reserved.empty() && random() % 4 == 0);
+          HoldOff(bucket, limits, now, now, random() % kSecond, reserved.empty() && random() % 4 == 0);
         break;
       case 11:
         /* A reservation is of the rate that held then, so none is on its way out. */
@@ -276,7 +276,7 @@ TEST(LimiterProperty, TheEdgesOfTheTypesOverflowNowhere) {
           SettleTokens(bucket, limits, now, 0, 0, n);
           GiveBack(bucket, limits, now, now, n, n);
           Leave(bucket, limits, now, n, n);
-          HoldOff(bucket, limits, now, static_cast<std::uint64_t>(n), true);
+          HoldOff(bucket, limits, now, now, static_cast<std::uint64_t>(n), true);
           ASSERT_GE(AvailableTokens(bucket, limits, now), 0);
           ASSERT_LE(AvailableTokens(bucket, limits, now), LargestTokens(limits));
           ASSERT_GE(AvailableRequests(bucket, limits, now), 0);

@@ -73,7 +73,7 @@ TEST(LimiterProperty, TheGateIsOpenExactlyWhenThereIsRoom) {
           break;
         }
         case 6:
-          if (random() % 20 == 0) HoldOff(bucket, limits, now, random() % kSecond, random() % 4 == 0);
+          if (random() % 20 == 0) HoldOff(bucket, limits, now, now, random() % kSecond, random() % 4 == 0);
           now += random() % 3 == 0 ? random() % (90 * kSecond) : 0;
           break;
         default:

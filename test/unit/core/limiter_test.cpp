@@ -93,8 +93,8 @@ TEST(Limiter, HoldOffStopsEverythingUntilItsEnd) {
   const Limits limits{600, 600'000, 6};
   Bucket bucket = EmptyAt(limits, kStart);
   const std::uint64_t now = kStart + 60 * kSecond;
-  HoldOff(bucket, limits, now, 3 * kSecond, false);
-  HoldOff(bucket, limits, now, kSecond, false); /* a shorter one does not shorten it */
+  HoldOff(bucket, limits, now, now, 3 * kSecond, false);
+  HoldOff(bucket, limits, now, now, kSecond, false); /* a shorter one does not shorten it */
   const Verdict verdict = Acquire(bucket, limits, now + kSecond, 1, 1);
   EXPECT_EQ(verdict.gate, Gate::kHoldOff);
   EXPECT_EQ(verdict.wait_ns, 2 * kSecond + 100 * kMs);
@@ -107,20 +107,57 @@ TEST(Limiter, HoldOffStopsEverythingUntilItsEnd) {
 TEST(Limiter, SlowDownHalvesTheRateAndItGrowsBack) {
   const Limits limits{600, 0, 6};
   Bucket bucket = EmptyAt(limits, kStart);
-  HoldOff(bucket, limits, kStart, 0, true);
+  HoldOff(bucket, limits, kStart, kStart, 0, true);
   EXPECT_DOUBLE_EQ(EffectiveShare(bucket, kStart), 0.5);
-  HoldOff(bucket, limits, kStart, 0, true);
+  HoldOff(bucket, limits, kStart, kStart, 0, true);
   EXPECT_DOUBLE_EQ(EffectiveShare(bucket, kStart), 0.25);
   EXPECT_GT(EffectiveShare(bucket, kStart + 60 * kSecond), 0.25);
   EXPECT_DOUBLE_EQ(EffectiveShare(bucket, kStart + 3600 * kSecond), 1);
-  for (int i = 0; i < 100; i++) HoldOff(bucket, limits, kStart, 0, true);
+  for (int i = 0; i < 100; i++) HoldOff(bucket, limits, kStart, kStart, 0, true);
   EXPECT_GT(EffectiveShare(bucket, kStart), 0);
+}
+
+TEST(Limiter, SlowDownHalvesOnceForAllThatLeftBeforeItWasHeard) {
+  const Limits limits{600, 600'000, 6};
+  Bucket bucket = EmptyAt(limits, kStart);
+  const std::uint64_t answered = kStart + 2 * kSecond;
+  for (std::uint64_t i = 0; i < 6; i++)
+    HoldOff(bucket, limits, answered + i * kMs, kStart + kSecond + i * kMs, kSecond, true);
+  EXPECT_NEAR(EffectiveShare(bucket, answered + 5 * kMs), 0.5, 1e-3);
+  EXPECT_EQ(bucket.hold_until_ns, answered + 5 * kMs + kSecond); /* but each one's wait counts */
+  /* What left at the halved rate and is refused all the same halves it again. */
+  HoldOff(bucket, limits, answered + 3 * kSecond, answered + 2 * kSecond, 0, true);
+  EXPECT_NEAR(EffectiveShare(bucket, answered + 3 * kSecond), 0.25, 0.01);
+}
+
+/* However slow, the flow begins behind the hold-off, as the rate of then lets it, and never stands still. */
+TEST(Limiter, TheFirstTokensAfterASlowDownComeWithinSeconds) {
+  const Limits limits{600, 600'000, 6};
+  for (int halvings = 1; halvings <= 4; halvings++) {
+    Bucket bucket = EmptyAt(limits, kStart);
+    for (int i = 0; i < halvings; i++) HoldOff(bucket, limits, kStart, kStart, kSecond, true);
+    std::uint64_t now = kStart + kSecond, last = now, longest = 0;
+    std::int64_t taken = 0;
+    for (; now < kStart + 61 * kSecond; now += 10 * kMs)
+      if (Acquire(bucket, limits, now, 1, 1'000).gate == Gate::kOpen) {
+        longest = std::max(longest, now - last);
+        last = now;
+        taken += 1'000;
+      }
+    longest = std::max(longest, now - last);
+    EXPECT_LE(longest, 2 * kSecond) << halvings; /* 1,000 at a sixteenth: 1.6 s */
+    EXPECT_GE(static_cast<double>(taken), 0.95 * 600'000 * EffectiveShare(bucket, kStart)) << halvings;
+    /* The largest that fits at the whole rate fits into the bucket when it is full. */
+    HoldOff(bucket, limits, now, 0, 0, true);
+    EXPECT_LE(Check(bucket, limits, now, 1, 60'000).wait_ns, 6 * kSecond) << halvings;
+    EXPECT_EQ(Acquire(bucket, limits, now + 6 * kSecond, 1, 60'000).gate, Gate::kOpen) << halvings;
+  }
 }
 
 TEST(Limiter, SlowDownGrowsBackByTheSameAmountEachMinute) {
   const Limits limits{600, 0, 6};
   Bucket bucket = EmptyAt(limits, kStart);
-  HoldOff(bucket, limits, kStart, 0, true);
+  HoldOff(bucket, limits, kStart, kStart, 0, true);
   for (int minute = 0; minute <= 5; minute++)
     EXPECT_NEAR(EffectiveShare(bucket, kStart + minute * 60 * kSecond), 0.5 + 0.1 * minute, 1e-9);
 }
@@ -130,7 +167,7 @@ TEST(Limiter, SlowDownLetsNothingThroughThatTheFullRateWouldNot) {
   Bucket bucket = EmptyAt(limits, kStart);
   const std::uint64_t now = kStart + 60 * kSecond;
   ASSERT_EQ(Acquire(bucket, limits, now, 1, 60'000).gate, Gate::kOpen);
-  HoldOff(bucket, limits, now, 0, true);
+  HoldOff(bucket, limits, now, now, 0, true);
   EXPECT_EQ(AvailableTokens(bucket, limits, now), 0);
   EXPECT_NEAR(static_cast<double>(AvailableTokens(bucket, limits, now + kSecond)), 5'000, 200);
 }

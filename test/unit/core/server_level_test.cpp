@@ -98,7 +98,7 @@ Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::u
         answers.push_back({now + latency, departure, server.Read(now)});
       } else {
         if (counts) seen.refused += 1;
-        HoldOff(bucket, limits, now, kSecond, false);
+        HoldOff(bucket, limits, now, now, kSecond, false);
       }
     }
     for (; !answers.empty() && answers.front().due <= now; answers.pop_front())
@@ -177,7 +177,7 @@ Seen ServeFarAway(double one_way_ms, double others_late_ms, std::uint64_t late_n
       if (event.kind == Event::kOther) continue;
       if (counts) seen.sent += 1;
       if (counts && !admitted) seen.refused += 1;
-      if (!admitted) HoldOff(bucket, limits, now, kSecond / 10, false);
+      if (!admitted) HoldOff(bucket, limits, now, now, kSecond / 10, false);
       if (admitted)
         events.insert({now + static_cast<std::uint64_t>(answer_ms(random) * 1e6),
                        {Event::kAnswer, event.departure, server.Read(now)}});
