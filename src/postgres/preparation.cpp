@@ -41,7 +41,8 @@ Choice Preparation::Choose(Candidate& candidate) {
   Prepared prepared;
   prepared.bucket = BucketOf(candidate);
   models_.insert(prepared.bucket.model);
-  if (closed_models_.count(prepared.bucket.model) != 0) return Choice::kLeave;
+  const auto closed = closed_models_.find(prepared.bucket.model);
+  if (closed != closed_models_.end()) return StayBehind(candidate, closed->second);
   auto built = BuildRequest(candidate.item, worker_.settings.request);
   if (auto* error = std::get_if<BuildError>(&built)) {
     /* A wrong setting is nobody's row's fault: it blocks, as a wrong key does. */
@@ -108,19 +109,26 @@ bool Preparation::IsBehind(Candidate& candidate, const Prepared& prepared) {
 Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict) {
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
               (verdict.by_store ? "store " + OneLine(candidate.item.instance_id, 64) : prepared.bucket.model);
-  if (!verdict.by_store && worker_.models.size() <= 1) {
+  const std::uint64_t due_ns = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
+  if (!verdict.by_store) {
     wait_ns_ = std::min(wait_ns_, verdict.verdict.wait_ns);
-    closed_models_.insert(prepared.bucket.model);
-    return Choice::kLeave;
+    closed_models_.emplace(prepared.bucket.model, due_ns);
+    if (worker_.models.size() <= 1) return Choice::kLeave;
   }
   constexpr std::uint64_t kPatienceNs = 1'000 * kNsPerMs;
-  const std::uint64_t due_ns = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
   /* Where all are of one size, whoever comes finds room at the same time, and nobody is overtaken. */
   const double usual = worker_.models[prepared.bucket.model].mean_reservation;
   if (!verdict.by_store && verdict.verdict.gate == Gate::kTokens &&
       std::abs(static_cast<double>(prepared.reserved_tokens) - usual) > 0.25 * usual)
     worker_.first_in_line[prepared.bucket.model] = {candidate.item.id, due_ns,
                                                     SaturatingAdd(due_ns, kPatienceNs)};
+  candidate.park_until_ns = due_ns;
+  return Choice::kSkip;
+}
+
+/* Its model was refused a moment ago, so it is neither built nor asked for. */
+Choice Preparation::StayBehind(Candidate& candidate, std::uint64_t due_ns) const {
+  if (worker_.models.size() <= 1) return Choice::kLeave;
   candidate.park_until_ns = due_ns;
   return Choice::kSkip;
 }

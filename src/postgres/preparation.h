@@ -40,7 +40,7 @@ class Preparation {
 
   std::uint64_t wait_ns() const {
     return wait_ns_;
-  } /* until the first refused one can pass; kNever: none was */
+  } /* until the first that its model refused can pass; kNever: none was */
   const std::string& throttle() const { return throttle_; }
 
  private:
@@ -61,13 +61,14 @@ class Preparation {
   bool IsBehind(Candidate& candidate, const Prepared& prepared);
   double CostOf(const Prepared& prepared) const;
   Choice Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict);
+  Choice StayBehind(Candidate& candidate, std::uint64_t due_ns) const;
   HttpRequest RequestOf(Prepared& prepared) const;
 
   Worker& worker_;
   std::map<std::int64_t, Prepared> prepared_; /* by item id */
   std::set<std::string> models_;              /* that candidates named */
-  /* The limiter said no to one of them: nothing smaller may overtake it. */
-  std::set<std::string> closed_models_;
+  /* The limiter said no to one of them, until then: nothing smaller may overtake it. */
+  std::map<std::string, std::uint64_t> closed_models_;
   std::uint64_t wait_ns_ = kNever;
   std::string throttle_;
 };

@@ -22,7 +22,7 @@ constexpr int kSingleClaims = 200;
 /* A claim outlives its request by this much; while its worker lives, nobody else takes it anyway. */
 constexpr std::int64_t kLeaseMarginMs = 60'000;
 
-/* How often to look where no wait is exact: at what the server has left. */
+/* How often to look where no wait is exact: at what the server has left, at who else waits. */
 constexpr std::uint64_t kLookAgainNs = 20'000'000;
 
 /* How many items to ask for; 0 with worker.throttle set when the limiter lets nothing through. */
@@ -155,8 +155,11 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
   }
   /* One store's limit is not worth a word while others are served. */
   if (count == 0 || claimed->left > 0) worker.throttle = preparation.throttle();
-  if (preparation.wait_ns() != kNever) {
+  if (preparation.wait_ns() != kNever && claimed->left > 0) {
     worker.claim_at_ns = SaturatingAdd(now_ns, preparation.wait_ns());
+  } else if (count == 0 && preparation.wait_ns() != kNever) {
+    /* Behind the stores that were passed over there may be some of another model. */
+    worker.claim_at_ns = SaturatingAdd(now_ns, std::min(preparation.wait_ns(), kLookAgainNs));
   }
 
   if (count > 0) {
