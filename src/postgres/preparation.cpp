@@ -56,6 +56,8 @@ Choice Preparation::Choose(Candidate& candidate) {
   candidate.cost = CostOf(prepared);
   if (IsBehind(candidate, prepared)) return Choice::kSkip;
   const SharedVerdict verdict = ReserveShared(prepared.bucket, 1, prepared.reserved_tokens);
+  if (!verdict.by_store && verdict.verdict.gate != Gate::kNeverFits)
+    answered_models_.insert(prepared.bucket.model);
   if (verdict.verdict.gate == Gate::kNeverFits) {
     const Limits& limits = verdict.by_store ? prepared.bucket.store_limits : prepared.bucket.limits;
     std::string error = "needs " + std::to_string(prepared.reserved_tokens) +
@@ -167,8 +169,16 @@ void Preparation::NoteModelsInUse() {
       experience.claims_without = 0;
     } else {
       if (!models_.empty() && experience.IsInUse()) experience.claims_without++;
-      StepAsideShared(BucketOfModel(worker_, model));
     }
+  }
+}
+
+void Preparation::StepAside() {
+  for (const auto& [model, experience] : worker_.models) {
+    if (answered_models_.count(model) != 0) continue;
+    const auto first = worker_.first_in_line.find(model);
+    StepAsideShared(BucketOfModel(worker_, model),
+                    first == worker_.first_in_line.end() ? 0 : first->second.due_ns);
   }
 }
 

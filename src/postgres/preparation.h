@@ -32,8 +32,11 @@ class Preparation {
   /* T1 was committed: sends what was claimed and gives back the rest. */
   void Send(std::vector<Item>& items, std::uint64_t now_ns);
 
-  /* T1 is over: nobody waits for what this database had no use for. */
+  /* T1 was committed. */
   void NoteModelsInUse();
+
+  /* T1 is over, or failed: nobody waits any longer for what this database had no use for. */
+  void StepAside();
 
   /* T1 failed: gives everything back. */
   void GiveBack();
@@ -67,6 +70,7 @@ class Preparation {
   Worker& worker_;
   std::map<std::int64_t, Prepared> prepared_; /* by item id */
   std::set<std::string> models_;              /* that candidates named */
+  std::set<std::string> answered_models_;     /* whose bucket granted something, or said when to come again */
   /* The limiter said no to one of them, until then: nothing smaller may overtake it. */
   std::map<std::string, std::uint64_t> closed_models_;
   std::uint64_t wait_ns_ = kNever;

@@ -143,6 +143,7 @@ void ClaimWhatCanLeave(Worker& worker, std::uint64_t now_ns) {
 
   Preparation preparation(worker);
   std::optional<ClaimResult> claimed = Claim(worker, preparation, how_many, now_ns);
+  preparation.StepAside();
   if (!claimed) return;
   preparation.NoteModelsInUse();
   const auto count = static_cast<std::int64_t>(claimed->items.size());

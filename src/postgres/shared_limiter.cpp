@@ -297,10 +297,13 @@ Room SharedRoom(const BucketRef& ref, bool wants_turn) {
           Scattered(next)};
 }
 
-void StepAsideShared(const BucketRef& ref) {
+void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns) {
   LockScope scope(buckets_lock);
-  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, NowNs());
-  if (bucket != nullptr) StepAside(bucket->turns, Taker(Asker::kWorker));
+  const std::uint64_t now = NowNs();
+  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
+  if (bucket == nullptr) return;
+  StepAside(bucket->turns, Taker(Asker::kWorker));
+  if (due_ns > now) NoteRefused(bucket->turns, Taker(Asker::kWorker), now, due_ns - now);
 }
 
 std::vector<BucketReport> ReportBuckets() {

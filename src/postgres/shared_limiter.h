@@ -72,7 +72,8 @@ struct Room {
 /* With wants_turn those that are ahead wait for this worker's claim, until StepAsideShared() at the latest.
  */
 Room SharedRoom(const BucketRef& ref, bool wants_turn);
-void StepAsideShared(const BucketRef& ref);
+/* due_ns: when it comes back for what was refused before; not later than now: it has nothing to wait for. */
+void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns);
 
 struct BucketReport {
   std::string model;
