@@ -172,8 +172,15 @@ void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailu
 void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const BucketRef& bucket,
               std::uint64_t left_at_ns, std::uint64_t now_ns) {
   const double random = std::uniform_real_distribution<double>(0, 1)(worker.random);
-  const Decision decision = Decide(outcome, held.claim.attempt, held.max_attempts, held.was_truncated,
-                                   worker.settings.retry, random);
+  int attempt = held.claim.attempt;
+  if (outcome.kind == OutcomeKind::kHoldOff) {
+    /* The attempt is given back, so it does not count them. */
+    if (!outcome.retry_after_ms) attempt = worker.models[bucket.model].hold_offs.Count(left_at_ns, now_ns);
+  } else if (outcome.kind == OutcomeKind::kDone || outcome.kind == OutcomeKind::kTruncated) {
+    worker.models[bucket.model].hold_offs.End(left_at_ns);
+  }
+  const Decision decision =
+      Decide(outcome, attempt, held.max_attempts, held.was_truncated, worker.settings.retry, random);
   if (outcome.kind == OutcomeKind::kHoldOff) worker.counted.rate_limited++;
   if (decision.hold_off_ms > 0)
     HoldOffShared(bucket, left_at_ns, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs,

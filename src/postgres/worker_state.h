@@ -64,6 +64,7 @@ struct ModelExperience {
   TokenFactor prompt_factor;
   HighWater completion_tokens;
   double mean_reservation = 0; /* tokens; moving */
+  HoldOffsInARow hold_offs;
   int claims_without = 0;      /* in a row that found items of other models only */
 
   /* Else others are not kept waiting for it. */

@@ -106,5 +106,31 @@ TEST(RetryPolicyTest, BlockReleasesAndBlocks) {
   EXPECT_EQ(decision.hold_off_ms, 0);
 }
 
+TEST(HoldOffsInARow, OfThoseThatLeftTogetherOneCounts) {
+  HoldOffsInARow hold_offs;
+  EXPECT_EQ(hold_offs.Count(10, 20), 1);
+  EXPECT_EQ(hold_offs.Count(11, 21), 1);
+  EXPECT_EQ(hold_offs.Count(30, 40), 2);
+  hold_offs.End(39); /* it had left before */
+  EXPECT_EQ(hold_offs.Count(50, 60), 3);
+  hold_offs.End(70);
+  EXPECT_EQ(hold_offs.Count(65, 80), 1);
+}
+
+TEST(HoldOffsInARow, WithoutAWaitOfTheServersThePauseDoubles) {
+  HoldOffsInARow hold_offs;
+  Outcome outcome;
+  outcome.kind = OutcomeKind::kHoldOff;
+  std::uint64_t now = 1;
+  std::int64_t last = 0;
+  for (const std::int64_t most : {1000, 2000, 4000, 8000}) {
+    const Decision decision = Decide(outcome, hold_offs.Count(now, now + 1), 5, false, {1000, 60'000}, 0.999);
+    EXPECT_LE(decision.hold_off_ms, most);
+    EXPECT_GT(decision.hold_off_ms, last);
+    last = decision.hold_off_ms;
+    now += 2;
+  }
+}
+
 }  // namespace
 }  // namespace product_optimizer
