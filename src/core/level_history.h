@@ -5,7 +5,8 @@
  *   It answers one question: when something taken a while ago turns out not to have been used, how much of
  *   it may still come back?  Had it never been taken, the level would have been lower by that much ever
  *   since, but not below nothing: what the bucket could not have held is lost, as it is to every bucket
- *   that is full.  So what may come back is the lowest level since the take.
+ *   that is full.  So what may come back is the lowest level since the take, and of what it cost then: at
+ *   most what the same costs at the fastest rate since.
  */
 #pragma once
 
@@ -27,9 +28,11 @@ class LevelHistory {
     const std::uint64_t slot = now_ns / kSlotNs;
     if (slot > newest_) {
       if (newest_ != 0) Sink(newest_, SaturatingSubtract(word, (newest_ + 1) * kSlotNs));
-      for (std::uint64_t s = std::max(newest_ + 1, SaturatingSubtract(slot, kSlots - 1)); s <= slot; s++)
+      for (std::uint64_t s = std::max(newest_ + 1, SaturatingSubtract(slot, kSlots - 1)); s <= slot; s++) {
         lowest_[s % kSlots] =
             newest_ == 0 && s < slot ? 0 : SaturatingSubtract(word, s == slot ? now_ns : (s + 1) * kSlotNs);
+        fastest_[s % kSlots] = 0;
+      }
       newest_ = slot;
     } else {
       Sink(newest_, SaturatingSubtract(word, now_ns)); /* time that steps back counts into the newest */
@@ -46,6 +49,20 @@ class LevelHistory {
     return lowest;
   }
 
+  /* Just observed, and now charged at that rate. */
+  void Charged(std::uint64_t amount) {
+    fastest_[newest_ % kSlots] = std::max(fastest_[newest_ % kSlots], amount);
+  }
+
+  /* The highest rate at which anything was charged since then, or since a little earlier. */
+  std::uint64_t FastestSince(std::uint64_t then_ns) const {
+    const std::uint64_t oldest = SaturatingSubtract(newest_, kSlots - 1);
+    std::uint64_t fastest = 0;
+    for (std::uint64_t s = std::max(oldest, std::min(then_ns / kSlotNs, newest_)); s <= newest_; s++)
+      fastest = std::max(fastest, fastest_[s % kSlots]);
+    return fastest;
+  }
+
   /* The levels since then, as if so much had never been taken. */
   void Lower(std::uint64_t then_ns, std::uint64_t amount) {
     const std::uint64_t oldest = SaturatingSubtract(newest_, kSlots - 1);
@@ -60,6 +77,7 @@ class LevelHistory {
 
   std::uint64_t newest_; /* 0: nothing observed yet */
   std::uint64_t lowest_[kSlots];
+  std::uint64_t fastest_[kSlots]; /* the rate's amount; 0: nothing was charged */
 };
 
 }  // namespace product_optimizer

@@ -41,13 +41,14 @@ std::uint64_t WaitFor(const Meter& meter, std::uint64_t now_ns, const Rate& rate
 
 void ChargeMeter(Meter& meter, std::uint64_t now_ns, const Rate& rate, std::uint64_t n) {
   meter.levels.Observe(meter.full_at, now_ns);
+  meter.levels.Charged(rate.amount);
   meter.full_at = Charge(meter.full_at, now_ns, rate, n);
 }
 
-/* The exact opposite of a charge at that time, as if it had never been. */
-void Uncharge(Meter& meter, std::uint64_t now_ns, std::uint64_t charged_at_ns, const Rate& rate,
-              std::uint64_t n) {
+/* The opposite of a charge at that time, as if it had never been; where the rate has changed, not more. */
+void Uncharge(Meter& meter, std::uint64_t now_ns, std::uint64_t charged_at_ns, Rate rate, std::uint64_t n) {
   meter.levels.Observe(meter.full_at, now_ns);
+  rate.amount = std::max(rate.amount, meter.levels.FastestSince(charged_at_ns));
   const std::uint64_t back = std::min(FlowTime(rate, n, false), meter.levels.LowestSince(charged_at_ns));
   meter.full_at = SaturatingSubtract(meter.full_at, back);
   meter.levels.Lower(charged_at_ns, back);

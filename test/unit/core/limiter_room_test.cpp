@@ -1,12 +1,15 @@
 /*
  * limiter_room_test.cpp
- *   What the gates say and what room they leave are one truth.
+ *   What the gates say and what room they leave are one truth, also when rates change.
  */
 #include "core/limiter.h"
 
+#include <algorithm>
+#include <cmath>
 #include <deque>
 #include <random>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -86,6 +89,60 @@ TEST(LimiterProperty, TheGateIsOpenExactlyWhenThereIsRoom) {
   }
   EXPECT_GT(without_use, 100);
   EXPECT_GT(closed_by_server, 100);
+}
+
+/*
+ * Refunds under rates that change between the take and its refund: a request costs 1 / rate of the moment at
+ * which it left, what comes back of it too, and no window holds more cost than burst + its length.
+ */
+TEST(LimiterProperty, RefundsAtAnotherRateNeverOpenAWindowAboveTheBound) {
+  for (const bool by_slow_down : {false, true}) {
+    std::mt19937_64 random(15);
+    Limits limits{0, 600'000, 6};
+    Bucket bucket{};
+    StartEmpty(bucket, limits, kStart);
+    struct Sent {
+      std::uint64_t at;
+      std::int64_t reserved, used;
+      double cost; /* seconds of flow per token */
+    };
+    std::vector<Sent> in_flight, all;
+    std::uint64_t now = kStart;
+    for (int i = 0; i < 200'000; i++) {
+      const auto n = static_cast<std::int64_t>(50 + random() % 100);
+      const double per_minute =
+          std::floor(static_cast<double>(limits.tokens_per_minute) * EffectiveShare(bucket, now));
+      if (Acquire(bucket, limits, now, 1, n).gate == Gate::kOpen) {
+        in_flight.push_back({now, n, static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n + 1)),
+                             60 / per_minute});
+        all.push_back(in_flight.back());
+      } else {
+        now += random() % (kSecond / 10);
+      }
+      if (in_flight.size() > 300) {
+        const std::size_t k = random() % in_flight.size();
+        SettleTokens(bucket, limits, now, in_flight[k].at, in_flight[k].reserved, in_flight[k].used);
+        std::swap(in_flight[k], in_flight.back());
+        in_flight.pop_back();
+      }
+      if (random() % 500 != 0) continue;
+      if (by_slow_down) {
+        if (EffectiveShare(bucket, now) > 0.5) HoldOff(bucket, limits, now, now, 0, true);
+      } else {
+        limits.tokens_per_minute = static_cast<std::int64_t>(20'000 + random() % 1'000'000);
+      }
+    }
+    double level = 0, worst = 0;
+    std::uint64_t last = kStart;
+    for (const Sent& sent : all) {
+      level = std::max(0.0, level - static_cast<double>(sent.at - last) / 1e9) +
+              static_cast<double>(sent.used) * sent.cost;
+      last = sent.at;
+      worst = std::max(worst, level);
+    }
+    EXPECT_LE(worst, 6 + 1e-3) << by_slow_down;
+    EXPECT_GT(all.size(), 10'000u);
+  }
 }
 
 }  // namespace

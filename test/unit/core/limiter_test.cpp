@@ -233,6 +233,17 @@ TEST(Limiter, NobodyGetsBackWhatIsNotInMemory) {
   EXPECT_EQ(AvailableTokens(bucket, limits, now), 0);
 }
 
+TEST(Limiter, WhatIsGivenBackAfterALoweringIsWorthWhatItCost) {
+  Limits limits{0, 600'000, 6};
+  Bucket bucket = EmptyAt(limits, kStart);
+  const std::uint64_t now = kStart + 60 * kSecond; /* a slot of the history begins */
+  ASSERT_EQ(Acquire(bucket, limits, now - kSecond, 1, 60'000).gate, Gate::kOpen);
+  ASSERT_EQ(Acquire(bucket, limits, now, 1, 10'000).gate, Gate::kOpen);
+  limits.tokens_per_minute = 60'000;
+  SettleTokens(bucket, limits, now, now, 10'000, 5'000); /* half a second of flow then, and five now */
+  EXPECT_EQ(AvailableTokens(bucket, limits, now), 500);
+}
+
 TEST(Limiter, ADebtIsOfAMinuteAtMost) {
   const Limits limits{0, 6'000, 6};
   Bucket bucket = EmptyAt(limits, kStart);
