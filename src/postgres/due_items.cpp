@@ -11,8 +11,6 @@ namespace product_optimizer {
 
 namespace {
 
-constexpr std::int64_t kPromotedAtOnce = 1000;
-
 /* After a failure, and while somebody has what is due locked. */
 constexpr std::uint64_t kPauseNs = 1'000'000'000;
 
@@ -22,12 +20,13 @@ constexpr std::uint64_t kShare = 10;
 }  // namespace
 
 void DueItems::Promote(std::uint64_t now_ns) {
+  look_at_all_ |= batch_.Begin(now_ns);
   look_.at_all = look_at_all_ && now_ns >= all_at_ns_;
   look_.began_ns = NowNs();
   const std::int64_t began_at = GetCurrentTimestamp();
   const std::int64_t from = look_.at_all ? INT64_MIN : through_;
-  const std::int64_t promoted = PromoteDueItems(kPromotedAtOnce, from);
-  const std::optional<NextDue> next = FindNextDue(from);
+  const std::int64_t promoted = PromoteDueItems(batch_, from);
+  const std::optional<NextDue> next = FindNextDue(batch_, from);
   look_.through = next ? std::min(next->at, began_at) : began_at;
   if (!next) {
     look_.next_ns = UINT64_MAX;
@@ -39,15 +38,28 @@ void DueItems::Promote(std::uint64_t now_ns) {
 }
 
 void DueItems::Committed(std::uint64_t now_ns) {
+  batch_.Committed();
   at_ns_ = look_.next_ns;
   through_ = look_.through;
   if (!look_.at_all) return;
   look_at_all_ = false;
-  all_at_ns_ = now_ns + (NowNs() - look_.began_ns) * (kShare - 1);
+  PauseAllLooks(now_ns);
 }
 
-void DueItems::Failed(std::uint64_t now_ns) {
-  at_ns_ = all_at_ns_ = now_ns + kPauseNs;
+bool DueItems::Failed(const TransactionFailure& failure, std::uint64_t now_ns, std::string* found) {
+  const bool goes_on = batch_.Failed(failure, now_ns, found);
+  if (!goes_on) {
+    at_ns_ = all_at_ns_ = now_ns + kPauseNs;
+  } else if (look_.at_all) {
+    PauseAllLooks(now_ns);
+  } else {
+    at_ns_ = now_ns;
+  }
+  return goes_on;
+}
+
+void DueItems::PauseAllLooks(std::uint64_t now_ns) {
+  all_at_ns_ = now_ns + (NowNs() - look_.began_ns) * (kShare - 1);
 }
 
 }  // namespace product_optimizer

@@ -10,6 +10,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+
+#include "postgres/careful_batch.h"
 
 namespace product_optimizer {
 
@@ -22,13 +25,18 @@ class DueItems {
   void Expect(std::uint64_t at_ns) { at_ns_ = std::min(at_ns_, at_ns); }
 
   /* When there is something to do; UINT64_MAX: never, as far as is known. */
-  std::uint64_t AtNs() const { return look_at_all_ ? std::min(at_ns_, all_at_ns_) : at_ns_; }
+  std::uint64_t AtNs() const {
+    const std::uint64_t at_ns = std::min(at_ns_, batch_.RestEndsNs());
+    return look_at_all_ ? std::min(at_ns, all_at_ns_) : at_ns;
+  }
 
   /* Within a transaction of the worker.  Throws PgError, and what it found counts only after Committed(). */
   void Promote(std::uint64_t now_ns);
 
   void Committed(std::uint64_t now_ns);
-  void Failed(std::uint64_t now_ns);
+  /* See CarefulBatch. */
+  bool AnyRests() const { return batch_.RestEndsNs() != UINT64_MAX; }
+  bool Failed(const TransactionFailure& failure, std::uint64_t now_ns, std::string* found);
 
  private:
   /* What the transaction found. */
@@ -39,6 +47,10 @@ class DueItems {
     std::int64_t through = 0;
   };
 
+  /* They may take a share of the time. */
+  void PauseAllLooks(std::uint64_t now_ns);
+
+  CarefulBatch batch_;
   std::uint64_t at_ns_ = UINT64_MAX;
   bool look_at_all_ = true;
   std::uint64_t all_at_ns_ = 0;      /* not before */

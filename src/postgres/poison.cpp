@@ -25,8 +25,6 @@ void ReadWhole(std::int64_t id) {
   });
 }
 
-constexpr std::uint64_t kRestNs = 10'000'000'000;
-
 }  // namespace
 
 bool MayBeOneRow(const TransactionFailure& failure) {
@@ -42,6 +40,16 @@ bool MayBeOneRow(const TransactionFailure& failure) {
     default:
       return true;
   }
+}
+
+void ExplainBatch(const char* what, const TransactionFailure& failure, bool goes_on, const std::string& found,
+                  std::string* last_failure) {
+  if ((goes_on && found.empty()) || failure.message == *last_failure) return;
+  *last_failure = failure.message;
+  WarnLine(what + OneLine(failure.message, 400),
+           goes_on ? found + " rests for ten seconds, the others go on.  Look at the triggers and constraints "
+                             "of job_items."
+                   : "It is tried again every second.");
 }
 
 bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns) {

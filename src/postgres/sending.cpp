@@ -119,14 +119,13 @@ void PromoteWhenDue(Worker& worker, std::uint64_t now_ns) {
   const WorkResult done = RunTransaction(&failure, [&] { worker.due.Promote(now_ns); });
   if (done == WorkResult::kCommitted) {
     worker.due.Committed(now_ns);
-    worker.last_due_failure.clear();
+    if (!worker.due.AnyRests()) worker.last_due_failure.clear();
     return;
   }
-  worker.due.Failed(now_ns);
-  if (done != WorkResult::kFailed || failure.message == worker.last_due_failure) return;
-  worker.last_due_failure = failure.message;
-  WarnLine("cannot put due items in line: " + OneLine(failure.message, 400),
-           "It is tried again every second.");
+  std::string found;
+  const bool goes_on = worker.due.Failed(failure, now_ns, &found);
+  if (done == WorkResult::kFailed)
+    ExplainBatch("cannot put due items in line: ", failure, goes_on, found, &worker.last_due_failure);
 }
 
 /* Somebody waits, as far as the queue knows, or may be asked again. */

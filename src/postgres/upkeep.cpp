@@ -17,41 +17,50 @@ namespace {
 /* Where rows are found by id, their status is compared in a way that no partial index serves. */
 
 /* Both bounds are constants, so that the index ends the scan: behind them may lie millions. */
+Statement pick_due = {
+    "SELECT d.id, d.instance_id FROM job_items d"
+    " WHERE d.status = 'SCHEDULED' AND d.run_after >= $4 AND d.run_after <= $5"
+    "   AND d.id <> ALL ($2) AND d.instance_id <> ALL ($3)"
+    " ORDER BY d.run_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
+    5,
+    {INT8OID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+
 Statement promote = {
-    "UPDATE job_items i SET status = 'PENDING'"
-    " WHERE i.id = ANY (ARRAY(SELECT d.id FROM job_items d"
-    "                          WHERE d.status = 'SCHEDULED' AND d.run_after >= $2"
-    "                            AND d.run_after <= $3"
-    "                          ORDER BY d.run_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status || '' = 'SCHEDULED'"
+    "UPDATE job_items i SET status = 'PENDING' WHERE i.id = ANY ($1) AND i.status || '' = 'SCHEDULED'"
     " RETURNING i.instance_id, i.id, i.priority, true",
-    3,
-    {INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
+    1,
+    {INT8ARRAYOID}};
 
 Statement next_due = {
     "SELECT i.run_after, CASE WHEN i.run_after <= clock_timestamp() THEN 0 ELSE"
     "       ceil(least(extract(epoch FROM i.run_after - clock_timestamp()), 86400) * 1000.0)::bigint END"
     "  FROM job_items i WHERE i.status = 'SCHEDULED' AND i.run_after >= $1 AND i.run_after < 'infinity'"
+    "   AND i.id <> ALL ($2) AND i.instance_id <> ALL ($3)"
     " ORDER BY i.run_after LIMIT 1",
-    1,
-    {TIMESTAMPTZOID}};
+    3,
+    {TIMESTAMPTZOID, INT8ARRAYOID, TEXTARRAYOID}};
+
+Statement pick_orphans = {
+    "SELECT r.id, r.instance_id FROM job_items r"
+    " WHERE r.status = 'RUNNING' AND r.claimed_by IS DISTINCT FROM $4"
+    "   AND (starts_with(r.claimed_by, $5) OR r.lease_expires_at < clock_timestamp()"
+    "        OR r.lease_expires_at IS NULL)"
+    "   AND r.id <> ALL ($2) AND r.instance_id <> ALL ($3)"
+    " LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
+    5,
+    {INT8OID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID}};
 
 Statement rescue = {
     "UPDATE job_items i"
-    "   SET status = CASE WHEN i.attempts >= coalesce(i.max_attempts, $3) THEN 'FAILED' ELSE 'PENDING' END,"
+    "   SET status = CASE WHEN i.attempts >= coalesce(i.max_attempts, $2) THEN 'FAILED' ELSE 'PENDING' END,"
     "       error = 'the claim ended without an answer: ' || coalesce(i.claimed_by, 'its holder') || ' went "
     "away',"
     "       error_code = 'claim_lost', claimed_by = NULL, lease_expires_at = NULL, run_after = NULL,"
-    "       finished_at = CASE WHEN i.attempts >= coalesce(i.max_attempts, $3) THEN clock_timestamp() END"
-    " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r"
-    "                          WHERE r.status = 'RUNNING' AND r.claimed_by IS DISTINCT FROM $1"
-    "                            AND (starts_with(r.claimed_by, $2) OR r.lease_expires_at < clock_timestamp()"
-    "                                 OR r.lease_expires_at IS NULL)"
-    "                          FOR NO KEY UPDATE SKIP LOCKED))"
-    "   AND i.status || '' = 'RUNNING'"
+    "       finished_at = CASE WHEN i.attempts >= coalesce(i.max_attempts, $2) THEN clock_timestamp() END"
+    " WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING'"
     " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING'",
-    3,
-    {TEXTOID, TEXTOID, INT4OID}};
+    2,
+    {INT8ARRAYOID, INT4OID}};
 
 Statement release_all = {
     "UPDATE job_items i"
@@ -158,6 +167,33 @@ Datum IdArray(const std::vector<std::int64_t>& ids) {
       construct_array(values, static_cast<int>(ids.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
 }
 
+Datum StoreArray(const std::vector<std::string>& stores) {
+  auto* const values = static_cast<Datum*>(palloc((stores.size() + 1) * sizeof(Datum)));
+  for (std::size_t i = 0; i < stores.size(); i++) values[i] = TextDatum(stores[i]);
+  return PointerGetDatum(
+      construct_array(values, static_cast<int>(stores.size()), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Locks the rows of the batch, under the bounds that the caller has set behind the third argument. */
+void Pick(Statement& statement, Arguments& bounds, CarefulBatch& batch) {
+  bounds.Set(0, Int64GetDatum(batch.limit()));
+  bounds.Set(1, IdArray(batch.resting_items()));
+  bounds.Set(2, StoreArray(batch.resting_stores()));
+  const std::uint64_t rows = Execute(statement, bounds);
+  for (std::uint64_t row = 0; row < rows; row++) {
+    batch.picked().push_back({Int64Column(row, 1), {}});
+    KeyColumn(row, 2, batch.picked().back().store);
+  }
+}
+
+Datum PickedIds(CarefulBatch& batch) {
+  const std::vector<CarefulBatch::Row>& rows = batch.picked();
+  auto* const values = static_cast<Datum*>(palloc((rows.size() + 1) * sizeof(Datum)));
+  for (std::size_t i = 0; i < rows.size(); i++) values[i] = Int64GetDatum(rows[i].id);
+  return PointerGetDatum(
+      construct_array(values, static_cast<int>(rows.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
+}
+
 void ReadIds(Statement& statement, Datum ids, std::vector<std::int64_t>& found) {
   Arguments arguments;
   arguments.Set(0, ids);
@@ -179,22 +215,27 @@ bool HasCopiedWork() {
 
 }  // namespace
 
-std::int64_t PromoteDueItems(std::int64_t limit, std::int64_t from) {
+std::int64_t PromoteDueItems(CarefulBatch& batch, std::int64_t from) {
   std::string store;
   return Call([&] {
+    Arguments bounds;
+    bounds.Set(3, TimestampTzGetDatum(from));
+    bounds.Set(4, TimestampTzGetDatum(GetCurrentTimestamp()));
+    Pick(pick_due, bounds, batch);
+    if (batch.picked().empty()) return std::int64_t{0};
     Arguments arguments;
-    arguments.Set(0, Int64GetDatum(limit));
-    arguments.Set(1, TimestampTzGetDatum(from));
-    arguments.Set(2, TimestampTzGetDatum(GetCurrentTimestamp()));
+    arguments.Set(0, PickedIds(batch));
     return PutInLine(promote, arguments, store);
   });
 }
 
-std::optional<NextDue> FindNextDue(std::int64_t from) {
+std::optional<NextDue> FindNextDue(const CarefulBatch& batch, std::int64_t from) {
   NextDue next{};
   const bool found = Call([&] {
     Arguments arguments;
     arguments.Set(0, TimestampTzGetDatum(from));
+    arguments.Set(1, IdArray(batch.resting_items()));
+    arguments.Set(2, StoreArray(batch.resting_stores()));
     if (Execute(next_due, arguments) == 0) return false;
     next = {Int64Column(0, 1), Int64Column(0, 2)};
     return true;
@@ -203,13 +244,17 @@ std::optional<NextDue> FindNextDue(std::int64_t from) {
   return next;
 }
 
-std::int64_t RescueOrphans(const std::string& claimed_by) {
+std::int64_t RescueOrphans(CarefulBatch& batch, const std::string& claimed_by) {
   std::string store;
   return Call([&] {
+    Arguments bounds;
+    bounds.Set(3, TextDatum(claimed_by));
+    bounds.Set(4, TextDatum(kWorkerPrefix));
+    Pick(pick_orphans, bounds, batch);
+    if (batch.picked().empty()) return std::int64_t{0};
     Arguments arguments;
-    arguments.Set(0, TextDatum(claimed_by));
-    arguments.Set(1, TextDatum(kWorkerPrefix));
-    arguments.Set(2, Int32GetDatum(DefaultMaxAttempts()));
+    arguments.Set(0, PickedIds(batch));
+    arguments.Set(1, Int32GetDatum(DefaultMaxAttempts()));
     return PutInLine(rescue, arguments, store);
   });
 }

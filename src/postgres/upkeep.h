@@ -12,29 +12,30 @@
 #include <vector>
 
 #include "core/limiter.h"
+#include "postgres/careful_batch.h"
 
 namespace product_optimizer {
 
 /*
- * SCHEDULED → PENDING for up to limit items whose run_after, not before from (a TimestampTz; INT64_MIN: any),
- * has come; how many those were.
+ * SCHEDULED → PENDING for a batch of the items whose run_after, not before from (a TimestampTz; INT64_MIN:
+ * any), has come; how many those were.
  */
-std::int64_t PromoteDueItems(std::int64_t limit, std::int64_t from);
+std::int64_t PromoteDueItems(CarefulBatch& batch, std::int64_t from);
 
 struct NextDue {
   std::int64_t at; /* its run_after, a TimestampTz */
   std::int64_t in_ms;
 };
 
-/* The first SCHEDULED item of those, due (in 0 ms) or not; nothing when there is none. */
-std::optional<NextDue> FindNextDue(std::int64_t from);
+/* The first SCHEDULED item of those, due (in 0 ms) or not; nothing when there is none but such as rest. */
+std::optional<NextDue> FindNextDue(const CarefulBatch& batch, std::int64_t from);
 
 /*
- * RUNNING items that nobody works on any more go back to PENDING, or to FAILED when their attempts are
- * used up: those of this database's earlier workers at once, others when their lease has expired.
- * claimed_by names this worker.
+ * A batch of the RUNNING items that nobody works on any more goes back to PENDING, or to FAILED when their
+ * attempts are used up: those of this database's earlier workers at once, others when their lease has
+ * expired.  claimed_by names this worker.
  */
-std::int64_t RescueOrphans(const std::string& claimed_by);
+std::int64_t RescueOrphans(CarefulBatch& batch, const std::string& claimed_by);
 
 /*
  * Hands back what this worker holds, without costing an attempt; but for the items named in keep, of

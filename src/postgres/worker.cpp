@@ -14,6 +14,7 @@
 #include "postgres/blocking.h"
 #include "postgres/clock.h"
 #include "postgres/guard.h"
+#include "postgres/poison.h"
 #include "postgres/receiving.h"
 #include "postgres/sending.h"
 #include "postgres/shared_queue.h"
@@ -117,25 +118,21 @@ void WalkOverStores(Worker& worker, std::uint64_t now_ns) {
 
 enum class Upkeep { kGoOn, kNoExtension };
 
-/* Reads the home and rescues orphans: at the start, when told, and every rescan_interval. */
+/* Reads the home, and has orphans looked for: at the start, when told, and every rescan_interval. */
 Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
   const bool told = (news & kNewsControl) != 0;
   if (!told && now_ns < worker.rescan_at_ns) return Upkeep::kGoOn;
   worker.rescan_at_ns = now_ns + static_cast<std::uint64_t>(worker.settings.rescan_interval_ms) * kNsPerMs;
   TransactionFailure failure;
   HomeState home{};
-  std::int64_t rescued = 0;
-  const WorkResult done = RunTransaction(&failure, [&] {
-    home = ReadHome();
-    rescued = RescueOrphans(worker.claimed_by);
-  });
+  const WorkResult done = RunTransaction(&failure, [&] { home = ReadHome(); });
   if (done == WorkResult::kNoExtension) return Upkeep::kNoExtension;
   if (done == WorkResult::kFailed) {
     if (failure.wrong_owner) worker.wrong_owner = failure.message;
     worker.rescan_at_ns = now_ns + 1'000 * kNsPerMs;
     if (failure.message != worker.last_failure) {
       worker.last_failure = failure.message;
-      WarnLine((failure.wrong_owner ? "the queue is blocked: " : "cannot look for orphans: ") +
+      WarnLine((failure.wrong_owner ? "the queue is blocked: " : "cannot read the state of the queue: ") +
                    OneLine(failure.message, 400),
                "It is tried again every second.");
     }
@@ -146,11 +143,35 @@ Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
   TakeHome(worker, std::move(home));
   worker.maybe_work = true;
   worker.due.LookAtAll();
+  worker.rescue_at_ns = now_ns;
+  return Upkeep::kGoOn;
+}
+
+/* In transactions of its own: an orphan on which a trigger raises must not keep the rest of LookAround() away. */
+void RescueWhenDue(Worker& worker, std::uint64_t now_ns) {
+  if (!worker.wrong_owner.empty() || now_ns < worker.rescue_at_ns) return;
+  CarefulBatch& orphans = worker.orphans;
+  orphans.Begin(now_ns);
+  TransactionFailure failure;
+  std::int64_t rescued = 0;
+  const WorkResult done =
+      RunTransaction(&failure, [&] { rescued = RescueOrphans(orphans, worker.claimed_by); });
+  if (done == WorkResult::kFailed) {
+    std::string found;
+    const bool goes_on = orphans.Failed(failure, now_ns, &found);
+    worker.rescue_at_ns = goes_on ? now_ns : now_ns + 1'000 * kNsPerMs;
+    ExplainBatch("cannot put back orphans: ", failure, goes_on, found, &worker.last_rescue_failure);
+    return;
+  }
+  const bool may_be_more = static_cast<std::int64_t>(orphans.picked().size()) == orphans.limit();
+  orphans.Committed();
+  worker.rescue_at_ns = may_be_more ? now_ns : orphans.RestEndsNs();
+  if (orphans.RestEndsNs() == kNever) worker.last_rescue_failure.clear();
+  worker.maybe_work = worker.maybe_work || rescued > 0;
   worker.counted.orphans_rescued += rescued;
   if (rescued > 0)
     LogLine("put back " + std::to_string(rescued) + (rescued == 1 ? " item" : " items") +
             " whose claim had ended without an answer");
-  return Upkeep::kGoOn;
 }
 
 /* Something was inserted, changed or is only now worth a look. */
@@ -172,7 +193,7 @@ std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint
   if (const auto timeout = worker.http.TimeoutMs())
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
   if (!worker.wrong_owner.empty()) return at;
-  at = std::min({at, worker.due.AtNs(), WalkAtNs(worker)});
+  at = std::min({at, worker.due.AtNs(), worker.rescue_at_ns, WalkAtNs(worker)});
   const std::size_t busy = worker.in_flight.size() + worker.to_settle.size();
   if (worker.paused || static_cast<std::int64_t>(busy) >= worker.settings.max_in_flight ||
       worker.to_settle.size() > kMostUnwritten)
@@ -233,11 +254,11 @@ void Run(WorkerSlot* slot) {
       ClearSharedQueue(static_cast<int>(slot - Shared()->slots));
       return;
     }
+    RescueWhenDue(worker, now_ns);
     WalkOverStores(worker, now_ns);
     NoticeWork(worker, news, now_ns);
     SendCanary(worker, now_ns);
     ClaimAndSend(worker, now_ns);
-    /* What was just started may already be able to move, and an item that was refused is to be written. */
     worker.log.FlushClaims(now_ns);
     report.Publish(worker, now_ns);
     Wait(worker, WakeAt(worker, report, now_ns));

@@ -148,6 +148,7 @@ struct Worker {
   bool key_works = false; /* something was answered with this key */
 
   DueItems due;
+  CarefulBatch orphans;
 
   bool maybe_work = true;                           /* the queue may not know of everything that waits */
   int locked_claims = 0;                            /* in a row that met nothing but rows locked by others */
@@ -156,10 +157,12 @@ struct Worker {
   std::uint64_t claim_at_ns = 0;                    /* not before, after the limiter said no */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
+  std::uint64_t rescue_at_ns = kNever;
   std::uint64_t walk_at_ns = 0;   /* not before, after a walk that failed */
   int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
   std::string last_write_failure; /* so that one cause is logged once */
   std::string last_due_failure;
+  std::string last_rescue_failure;
   std::string last_failure; /* of a transaction, so that it is logged once */
 
   Counters counted{};                      /* since the last publication */

@@ -67,6 +67,22 @@ done('healthy', 50, 'a due item that a trigger refuses holds up nobody');
 $node->safe_psql('postgres', 'DROP TRIGGER refuse ON job_items');
 is_deeply(all_finished($node), { DONE => 51 }, 'when the trigger is gone it follows too');
 
+# The same for a due item and an orphan among many, and for a store with more such items than can be tried one by one.
+$node->safe_psql('postgres', q{BEGIN; TRUNCATE job_items;
+INSERT INTO job_items (instance_id, product_id, payload, status, run_after)
+	SELECT 'a-due', CASE WHEN n IN (1, 60) THEN 'refused' END, '{}', 'SCHEDULED', clock_timestamp() FROM generate_series(1, 100) n;
+INSERT INTO job_items (instance_id, product_id, payload, status, run_after)
+	SELECT 'a-due-all', 'refused', '{}', 'SCHEDULED', clock_timestamp() FROM generate_series(1, 100) n;
+INSERT INTO job_items (instance_id, product_id, payload, status, attempts, claimed_by, lease_expires_at)
+	SELECT 'an-orphan', CASE WHEN n IN (1, 60) THEN 'refused' END, '{}', 'RUNNING', 1, 'somebody', clock_timestamp() FROM generate_series(1, 100) n;
+ALTER TABLE job_items ADD CONSTRAINT refuse CHECK (product_id <> 'refused' OR status = 'PAID') NOT VALID;
+COMMIT});
+done('a-due', 98, 'two due items that a constraint refuses hold up nobody');
+done('an-orphan', 98, 'nor do two orphans');
+is_deeply(status_counts($node), { DONE => 196, SCHEDULED => 102, RUNNING => 2 }, 'nothing else happened');
+$node->safe_psql('postgres', q{ALTER TABLE job_items DROP CONSTRAINT refuse});
+is_deeply(all_finished($node), { DONE => 300 }, 'when the constraint is gone they follow');
+
 # A due item that somebody has locked is waited for calmly.
 $node->safe_psql('postgres', q{TRUNCATE job_items; INSERT INTO job_items (instance_id, payload, run_after) VALUES ('a', '{}', clock_timestamp() + '1 h')});
 my $locker = $node->background_psql('postgres');
