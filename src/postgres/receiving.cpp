@@ -142,11 +142,22 @@ bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFa
   return true;
 }
 
-/* An answer that the table will never take ends its item; any other trouble is tried again. */
-void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailure& failure,
-                  std::uint64_t now_ns) {
-  const bool data_exception = ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_DATA_EXCEPTION;
-  if (data_exception && settlement.decision.action == Action::kComplete) {
+/* Whether the answer alone, without anybody's trigger or constraint, is something that the database can hold. */
+bool CanBeStored(const Outcome& outcome, TransactionFailure* failure) {
+  const WorkResult done = RunTransaction(failure, [&] {
+    Call([&] {
+      JsonbDatum(outcome.result);
+      TextDatum(outcome.model);
+    });
+  });
+  return done != WorkResult::kFailed || !MayBeOneRow(*failure);
+}
+
+/* An answer that no table can hold ends its item; any other trouble is tried again. */
+void KeepForLater(Worker& worker, Settlement& settlement, TransactionFailure failure, std::uint64_t now_ns) {
+  const bool is_answer = settlement.decision.action == Action::kComplete;
+  if (is_answer && MayBeOneRow(failure) && !settlement.refused &&
+      !CanBeStored(settlement.outcome, &failure)) {
     settlement.decision.action = Action::kFail;
     settlement.outcome.error = OneLine("the answer cannot be stored: " + failure.message, 900);
     settlement.outcome.error_code = "unstorable_answer";
@@ -157,7 +168,8 @@ void KeepForLater(Worker& worker, Settlement& settlement, const TransactionFailu
     return;
   }
   /* Or the database's encoding lacks a character of the error's own words. */
-  if (data_exception) settlement.outcome.error = InAnyEncoding(settlement.outcome.error);
+  if (!is_answer && ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_DATA_EXCEPTION)
+    settlement.outcome.error = InAnyEncoding(settlement.outcome.error);
   settlement.refused = MayBeOneRow(failure);
   settlement.not_before_ns = RewriteAt(settlement, now_ns);
   if (failure.message == worker.last_write_failure) return;

@@ -84,6 +84,21 @@ is(stats($node, 'items_done') - $done, 10, 'and counted');
 is(lost(), 0, 'none is lost');
 $locker->quit;
 
+# A trigger that cannot read an answer, with whatever error, does not make it one that can never be stored.
+$node->safe_psql('postgres', q{TRUNCATE job_items;
+CREATE FUNCTION read_price() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM coalesce(NEW.result->>'price', '12 EUR')::numeric; RETURN NEW; END $$;
+CREATE TRIGGER read_price BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'DONE') EXECUTE FUNCTION read_price()});
+$mock->reset;
+$offset = -s $node->logfile;
+insert_rows(3, 'Priced');
+wait_until('a cast fails', sub { log_lines($node, qr/cannot write the outcome of item \d+: invalid input syntax for type numeric/, $offset) });
+wait_until('three are answered', sub { $mock->stats->{ok} == 3 });
+is_deeply(status_counts($node), { RUNNING => 3 }, 'the answers are kept');
+$node->safe_psql('postgres', 'DROP TRIGGER read_price ON job_items');
+is_deeply(all_finished($node), { DONE => 3 }, 'and written when the trigger is gone');
+is($mock->stats->{requests}, 3, 'none is asked for again');
+is(lost(), 0, 'and none is lost');
+
 # An answer that can never be stored ends its item, and is counted and named.
 $node->safe_psql('postgres', q{CREATE DATABASE latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
 $node->safe_psql('latin1', 'CREATE EXTENSION product_optimizer');
