@@ -70,7 +70,9 @@ bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uin
       outcome.kind = OutcomeKind::kFail;
       outcome.error = OneLine("the item cannot be read: " + reading.message, 900);
       outcome.error_code = "unreadable_item";
-      Settlement settlement{{{item.id, item.attempt}, item.max_attempts, false}, std::move(outcome), {}};
+      Settlement settlement{{{item.id, item.attempt}, item.max_attempts, false, 0, item.instance_id},
+                            std::move(outcome),
+                            {}};
       settlement.decision.action = readable ? Action::kRelease : Action::kFail;
       worker.to_settle.push_back(std::move(settlement));
     }

@@ -13,6 +13,9 @@ namespace product_optimizer {
 namespace {
 
 constexpr std::size_t kMostModels = 1000;
+/* A store of which so many outcomes cannot be written is asked again after the pause. */
+constexpr int kMostRefused = 20;
+constexpr std::uint64_t kRefusedPauseNs = 1'000 * kNsPerMs;
 
 }  // namespace
 
@@ -37,7 +40,17 @@ const char* GateName(Gate gate) {
   }
 }
 
+Preparation::Preparation(Worker& worker) : worker_(worker) {
+  for (const Settlement& settlement : worker.to_settle)
+    if (settlement.refused) refused_[settlement.held.store]++;
+}
+
 Choice Preparation::Choose(Candidate& candidate) {
+  const auto refused = refused_.find(candidate.item.instance_id);
+  if (refused != refused_.end() && refused->second >= kMostRefused) {
+    candidate.park_until_ns = NowNs() + kRefusedPauseNs;
+    return Choice::kSkip;
+  }
   Prepared prepared;
   prepared.bucket = BucketOf(candidate);
   models_.insert(prepared.bucket.model);
@@ -144,7 +157,8 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     HeldClaim held{{item.id, item.attempt, &worker_.claimed_by},
                    item.max_attempts,
                    item.last_error_code == "length",
-                   ++worker_.claims_made};
+                   ++worker_.claims_made,
+                   item.instance_id};
     if (!IsCanary(held)) worker_.latest_claim[item.id] = held.number;
     if (prepared.refused) {
       Conclude(worker_, held, std::move(prepared.refusal), prepared.bucket, 0, now_ns);

@@ -24,7 +24,7 @@ const char* GateName(Gate gate);
 
 class Preparation {
  public:
-  explicit Preparation(Worker& worker) : worker_(worker) {}
+  explicit Preparation(Worker& worker);
 
   /* Inside T1: builds the request, takes its permits, and says whether it can leave now. */
   Choice Choose(Candidate& candidate);
@@ -68,6 +68,7 @@ class Preparation {
   HttpRequest RequestOf(Prepared& prepared) const;
 
   Worker& worker_;
+  std::map<std::string, int> refused_;        /* by store: outcomes that their rows do not take */
   std::map<std::int64_t, Prepared> prepared_; /* by item id */
   std::set<std::string> models_;              /* that candidates named */
   std::set<std::string> answered_models_;     /* whose bucket granted something, or said when to come again */

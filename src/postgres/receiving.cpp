@@ -21,6 +21,8 @@ constexpr std::size_t kSettledAtOnce = 100;
 constexpr int kMostNamed = 20;
 constexpr std::uint64_t kFirstRewriteNs = 200 * kNsPerMs;
 constexpr std::uint64_t kLongestRewriteNs = 30'000 * kNsPerMs;
+/* The share of the time that may go into waits for the same locks again is one in so many. */
+constexpr std::uint64_t kLockShare = 10;
 
 Outcome ReadCompletion(Api api, const HttpCompletion& completion) {
   if (!completion.error_code.empty()) return ReadTransportFailure(completion.error_code, completion.error);
@@ -104,12 +106,15 @@ std::uint64_t RewriteAt(Settlement& settlement, std::uint64_t now_ns) {
 }
 
 /* One transaction for the given settlements; true when each is written and counted, or waits for somebody's
- * lock. */
+ * lock.  Else *culprit is the one that it failed at, null when that is not known. */
 bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFailure* failure,
-                   std::uint64_t now_ns) {
+                   Settlement** culprit, std::uint64_t now_ns) {
+  *culprit = nullptr;
   Counters counted{};
   std::vector<Settlement*> locked;
   const WorkResult done = RunTransaction(failure, [&] {
+    /* First, so that a locked table is not taken for the fault of one row. */
+    Call([] { LockRelationOid(RelnameGetRelid("job_items"), RowExclusiveLock); });
     std::vector<std::int64_t> ids;
     for (const Settlement* settlement : batch) ids.push_back(settlement->held.claim.id);
     const std::vector<std::int64_t> others = LockedByOthers(ids);
@@ -119,8 +124,11 @@ bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFa
         });
     locked.assign(first_locked, batch.end());
     batch.erase(first_locked, batch.end());
-    for (const Settlement* settlement : batch)
+    for (Settlement* settlement : batch) {
+      *culprit = settlement;
       Count(counted, *settlement, !IsSuperseded(worker, settlement->held) && Write(*settlement));
+    }
+    *culprit = nullptr;
   });
   if (done == WorkResult::kFailed) return false;
   worker.last_write_failure.clear();
@@ -154,7 +162,8 @@ bool CanBeStored(const Outcome& outcome, TransactionFailure* failure) {
 }
 
 /* An answer that no table can hold ends its item; any other trouble is tried again. */
-void KeepForLater(Worker& worker, Settlement& settlement, TransactionFailure failure, std::uint64_t now_ns) {
+void KeepForLater(Worker& worker, Settlement& settlement, TransactionFailure failure, bool by_its_row,
+                  std::uint64_t now_ns) {
   const bool is_answer = settlement.decision.action == Action::kComplete;
   if (is_answer && MayBeOneRow(failure) && !settlement.refused &&
       !CanBeStored(settlement.outcome, &failure)) {
@@ -170,13 +179,44 @@ void KeepForLater(Worker& worker, Settlement& settlement, TransactionFailure fai
   /* Or the database's encoding lacks a character of the error's own words. */
   if (!is_answer && ERRCODE_TO_CATEGORY(failure.sqlstate) == ERRCODE_DATA_EXCEPTION)
     settlement.outcome.error = InAnyEncoding(settlement.outcome.error);
-  settlement.refused = MayBeOneRow(failure);
+  settlement.refused = by_its_row || MayBeOneRow(failure);
   settlement.not_before_ns = RewriteAt(settlement, now_ns);
   if (failure.message == worker.last_write_failure) return;
   worker.last_write_failure = failure.message;
   WarnLine("cannot write the outcome of item " + std::to_string(settlement.held.claim.id) + ": " +
                OneLine(failure.message, 400),
            "It is kept in memory and tried again.");
+}
+
+/* What was refused before does not take the others with it: those are written without it. */
+void WriteBatch(Worker& worker, bool refused, std::uint64_t now_ns) {
+  std::vector<Settlement*> batch;
+  for (Settlement& settlement : worker.to_settle) {
+    if (settlement.refused != refused || settlement.written || settlement.not_before_ns > now_ns) continue;
+    batch.push_back(&settlement);
+    if (batch.size() == kSettledAtOnce) break;
+  }
+  if (batch.empty()) return;
+  const std::uint64_t began_ns = NowNs();
+  TransactionFailure failure;
+  Settlement* culprit;
+  if (WriteTogether(worker, batch, &failure, &culprit, now_ns)) return;
+  /* A row that waits for a lock, in a trigger, costs lock_timeout: one in a turn, the others follow at once. */
+  const auto waits_for_lock = [&] {
+    if (culprit == nullptr || failure.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE) return false;
+    KeepForLater(worker, *culprit, failure, true, NowNs());
+    if (refused) worker.rewrite_at_ns = NowNs() + (NowNs() - began_ns) * (kLockShare - 1);
+    return true;
+  };
+  if (waits_for_lock()) return;
+  /* One row must not take the others with it; a locked table or a full disk takes them all. */
+  for (Settlement* settlement : batch) {
+    if (batch.size() > 1 && MayBeOneRow(failure) &&
+        WriteTogether(worker, {settlement}, &failure, &culprit, now_ns))
+      continue;
+    if (waits_for_lock()) return;
+    KeepForLater(worker, *settlement, failure, false, now_ns);
+  }
 }
 
 }  // namespace
@@ -231,21 +271,8 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
 }
 
 void Settle(Worker& worker, std::uint64_t now_ns) {
-  std::vector<Settlement*> batch;
-  for (Settlement& settlement : worker.to_settle) {
-    if (settlement.not_before_ns > now_ns) continue;
-    batch.push_back(&settlement);
-    if (batch.size() == kSettledAtOnce) break;
-  }
-  if (batch.empty()) return;
-  TransactionFailure failure;
-  if (!WriteTogether(worker, batch, &failure, now_ns)) {
-    /* One row must not take the others with it; a locked table or a full disk takes them all. */
-    for (Settlement* settlement : batch)
-      if (batch.size() == 1 || !MayBeOneRow(failure) ||
-          !WriteTogether(worker, {settlement}, &failure, now_ns))
-        KeepForLater(worker, *settlement, failure, now_ns);
-  }
+  WriteBatch(worker, false, now_ns);
+  if (now_ns >= worker.rewrite_at_ns) WriteBatch(worker, true, now_ns);
   for (const Settlement& settlement : worker.to_settle)
     if (settlement.written) ForgetClaim(worker, settlement.held);
   worker.to_settle.erase(std::remove_if(worker.to_settle.begin(), worker.to_settle.end(),
@@ -289,7 +316,9 @@ void DropAnswers(Worker& worker) {
 
 std::uint64_t SettleAtNs(const Worker& worker) {
   std::uint64_t at = kNever;
-  for (const Settlement& settlement : worker.to_settle) at = std::min(at, settlement.not_before_ns);
+  for (const Settlement& settlement : worker.to_settle)
+    at = std::min(at, settlement.refused ? std::max(settlement.not_before_ns, worker.rewrite_at_ns)
+                                         : settlement.not_before_ns);
   return at;
 }
 

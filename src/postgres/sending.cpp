@@ -27,7 +27,7 @@ constexpr std::uint64_t kLookAgainNs = 20'000'000;
 
 /* How many items to ask for; 0 with worker.throttle set when the limiter lets nothing through. */
 std::int64_t HowMany(Worker& worker, std::uint64_t now_ns) {
-  const auto busy = static_cast<std::int64_t>(worker.in_flight.size() + worker.to_settle.size());
+  const auto busy = static_cast<std::int64_t>(CountBusy(worker));
   std::int64_t room = std::min(worker.settings.max_in_flight - busy, worker.settings.claim_batch_size);
   if (room <= 0) return 0;
   if (worker.block.no_key || worker.block.by_canary) return 0;

@@ -194,7 +194,7 @@ std::uint64_t WakeAt(const Worker& worker, const WorkerReport& report, std::uint
     at = std::min(at, now_ns + static_cast<std::uint64_t>(std::max<std::int64_t>(*timeout, 0)) * kNsPerMs);
   if (!worker.wrong_owner.empty()) return at;
   at = std::min({at, worker.due.AtNs(), worker.rescue_at_ns, WalkAtNs(worker)});
-  const std::size_t busy = worker.in_flight.size() + worker.to_settle.size();
+  const std::size_t busy = CountBusy(worker);
   if (worker.paused || static_cast<std::int64_t>(busy) >= worker.settings.max_in_flight ||
       worker.to_settle.size() > kMostUnwritten)
     return at;

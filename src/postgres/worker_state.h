@@ -35,6 +35,7 @@ struct HeldClaim {
   std::int16_t max_attempts = 0;
   bool was_truncated = false; /* the attempt before this one was */
   std::uint64_t number = 0;   /* counts this worker's claims; 0: not counted */
+  std::string store;
 };
 
 struct InFlight {
@@ -55,7 +56,7 @@ struct Settlement {
   bool written = false;
   bool suspect = false; /* waits for the canary's word, see blocking.h */
   int failed_writes = 0;
-  bool refused = false; /* its row alone could not be written: a trigger, a constraint */
+  bool refused = false; /* its row alone could not be written: a trigger, a constraint, a lock of those */
   std::uint64_t not_before_ns = 0;
 };
 
@@ -90,7 +91,7 @@ struct FirstInLine {
   std::uint64_t expires_ns = 0; /* it may have been cancelled, or claimed by somebody else */
 };
 
-/* How many answers may wait to be written before nothing more is asked for. */
+/* How many outcomes may wait to be written before nothing more is claimed, whoever refuses them. */
 constexpr std::size_t kMostUnwritten = 2000;
 
 /* The queue is blocked while nothing can succeed until a person acts. */
@@ -158,6 +159,7 @@ struct Worker {
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
   std::uint64_t rescue_at_ns = kNever;
+  std::uint64_t rewrite_at_ns = 0; /* what was refused: not before */
   std::uint64_t walk_at_ns = 0;   /* not before, after a walk that failed */
   int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
   std::string last_write_failure; /* so that one cause is logged once */
@@ -179,6 +181,14 @@ inline bool IsSuperseded(const Worker& worker, const HeldClaim& held) {
 inline void ForgetClaim(Worker& worker, const HeldClaim& held) {
   const auto latest = worker.latest_claim.find(held.claim.id);
   if (latest != worker.latest_claim.end() && latest->second == held.number) worker.latest_claim.erase(latest);
+}
+
+/* What counts against max_in_flight: not the outcomes that their rows refuse, which are no fault of the others. */
+inline std::size_t CountBusy(const Worker& worker) {
+  return worker.in_flight.size() +
+         static_cast<std::size_t>(
+             std::count_if(worker.to_settle.begin(), worker.to_settle.end(),
+                           [](const Settlement& settlement) { return !settlement.refused; }));
 }
 
 inline void TakeHome(Worker& worker, HomeState home) {

@@ -126,6 +126,41 @@ $locker->quit;
 is_deeply(all_finished($node), { DONE => 40 }, 'a locked table loses no answer');
 is($node->safe_psql('postgres', 'SELECT max(attempts) FROM job_items'), 1, 'and none is asked for twice');
 
+# Answers that a trigger refuses, all of one store: the others go on, and those of it that fly are kept.
+$node->safe_psql('postgres', q{TRUNCATE job_items;
+CREATE FUNCTION refuse_answer() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no answers'; END $$;
+CREATE TRIGGER refuse_answer BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'DONE' AND NEW.instance_id = 'a-refuses') EXECUTE FUNCTION refuse_answer()});
+$mock->reset;
+insert_rows('a-refuses', 300);
+wait_for($node, 'many answers of a store are refused', q{SELECT count(*) >= 20 FROM job_items WHERE status = 'RUNNING'});
+wait_until('and reported', sub { log_since($node) =~ /cannot write the outcome of item \d+: no answers/ });
+insert_rows('healthy', 1000);
+done('healthy', 1000, 'answers that are refused hold up nobody else');
+my $kept = $node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status = 'RUNNING'});
+cmp_ok($kept, '<', 300, 'no more of its items are sent when some dozens are refused');
+$node->safe_psql('postgres', 'DROP TRIGGER refuse_answer ON job_items');
+is_deeply(all_finished($node), { DONE => 1300 }, 'when the trigger is gone they are written');
+is($mock->stats->{requests}, 1300, 'and none was sent again');
+
+# A trigger that waits for a lock, for one answer among many, delays that one.
+$node->safe_psql('postgres', q{TRUNCATE job_items; CREATE TABLE ledger ();
+CREATE FUNCTION keep_ledger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN LOCK TABLE ledger; RETURN NEW; END $$;
+CREATE TRIGGER keep_ledger BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'DONE' AND NEW.product_id = 'in-ledger') EXECUTE FUNCTION keep_ledger()});
+$locker = $node->background_psql('postgres');
+$locker->query_safe('BEGIN; LOCK TABLE ledger');
+$mock->reset;
+$mock->config(hang => \1);
+insert_rows('in-flight', 60);
+$node->safe_psql('postgres', q{INSERT INTO job_items (instance_id, product_id, payload) VALUES ('a-ledger', 'in-ledger', '{}')});
+wait_until('61 requests hang', sub { $mock->stats->{hanging} == 61 });
+$mock->release;
+done('in-flight', 60, 'an answer whose trigger waits for a lock holds up no other');
+$locker->query_safe('COMMIT');
+$locker->quit;
+is_deeply(all_finished($node), { DONE => 61 }, 'and follows when the lock is gone');
+is($mock->stats->{requests}, 61, 'none was sent again');
+$node->safe_psql('postgres', 'DROP TRIGGER keep_ledger ON job_items');
+
 # Settings that no item fits are nobody's fault.
 configure($node, tokens_per_minute => 8000);
 $node->safe_psql('postgres', 'TRUNCATE job_items');
