@@ -16,8 +16,8 @@ constexpr std::int64_t kMostOfOneStore = 20;
 
 bool CarefulBatch::Begin(std::uint64_t now_ns) {
   picked_.clear();
-  const auto over = std::remove_if(rests_.begin(), rests_.end(),
-                                   [&](const Rest& rest) { return rest.until_ns <= now_ns; });
+  const auto over =
+      std::remove_if(rests_.begin(), rests_.end(), [&](const Rest& rest) { return rest.until_ns <= now_ns; });
   if (over == rests_.end()) return false;
   rests_.erase(over, rests_.end());
   Rebuild();

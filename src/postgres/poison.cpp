@@ -47,8 +47,9 @@ void ExplainBatch(const char* what, const TransactionFailure& failure, bool goes
   if ((goes_on && found.empty()) || failure.message == *last_failure) return;
   *last_failure = failure.message;
   WarnLine(what + OneLine(failure.message, 400),
-           goes_on ? found + " rests for ten seconds, the others go on.  Look at the triggers and constraints "
-                             "of job_items."
+           goes_on ? found +
+                         " rests for ten seconds, the others go on.  Look at the triggers and constraints "
+                         "of job_items."
                    : "It is tried again every second.");
 }
 
@@ -70,9 +71,8 @@ bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uin
       outcome.kind = OutcomeKind::kFail;
       outcome.error = OneLine("the item cannot be read: " + reading.message, 900);
       outcome.error_code = "unreadable_item";
-      Settlement settlement{{{item.id, item.attempt}, item.max_attempts, false, 0, item.instance_id},
-                            std::move(outcome),
-                            {}};
+      Settlement settlement{
+          {{item.id, item.attempt}, item.max_attempts, false, 0, item.instance_id}, std::move(outcome), {}};
       settlement.decision.action = readable ? Action::kRelease : Action::kFail;
       worker.to_settle.push_back(std::move(settlement));
     }

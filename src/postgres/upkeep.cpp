@@ -169,7 +169,7 @@ Datum IdArray(const std::vector<std::int64_t>& ids) {
 
 Datum StoreArray(const std::vector<std::string>& stores) {
   auto* const values = static_cast<Datum*>(palloc((stores.size() + 1) * sizeof(Datum)));
-  for (std::size_t i = 0; i < stores.size(); i++) values[i] = TextDatum(stores[i]);
+  for (std::size_t i = 0; i < stores.size(); i++) values[i] = KeyDatum(stores[i]);
   return PointerGetDatum(
       construct_array(values, static_cast<int>(stores.size()), TEXTOID, -1, false, TYPALIGN_INT));
 }

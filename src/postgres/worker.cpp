@@ -147,7 +147,8 @@ Upkeep LookAround(Worker& worker, std::uint32_t news, std::uint64_t now_ns) {
   return Upkeep::kGoOn;
 }
 
-/* In transactions of its own: an orphan on which a trigger raises must not keep the rest of LookAround() away. */
+/* In transactions of its own: an orphan on which a trigger raises must not keep the rest of LookAround()
+ * away. */
 void RescueWhenDue(Worker& worker, std::uint64_t now_ns) {
   if (!worker.wrong_owner.empty() || now_ns < worker.rescue_at_ns) return;
   CarefulBatch& orphans = worker.orphans;

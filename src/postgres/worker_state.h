@@ -66,7 +66,7 @@ struct ModelExperience {
   HighWater completion_tokens;
   double mean_reservation = 0; /* tokens; moving */
   HoldOffsInARow hold_offs;
-  int claims_without = 0;      /* in a row that found items of other models only */
+  int claims_without = 0; /* in a row that found items of other models only */
 
   /* Else others are not kept waiting for it. */
   bool IsInUse() const { return claims_without < 8; }
@@ -160,9 +160,9 @@ struct Worker {
   std::uint64_t rescan_at_ns = 0;
   std::uint64_t rescue_at_ns = kNever;
   std::uint64_t rewrite_at_ns = 0; /* what was refused: not before */
-  std::uint64_t walk_at_ns = 0;   /* not before, after a walk that failed */
-  int single_claims = 0;          /* so many claims are of one item, to find the row that made one fail */
-  std::string last_write_failure; /* so that one cause is logged once */
+  std::uint64_t walk_at_ns = 0;    /* not before, after a walk that failed */
+  int single_claims = 0;           /* so many claims are of one item, to find the row that made one fail */
+  std::string last_write_failure;  /* so that one cause is logged once */
   std::string last_due_failure;
   std::string last_rescue_failure;
   std::string last_failure; /* of a transaction, so that it is logged once */
@@ -183,12 +183,12 @@ inline void ForgetClaim(Worker& worker, const HeldClaim& held) {
   if (latest != worker.latest_claim.end() && latest->second == held.number) worker.latest_claim.erase(latest);
 }
 
-/* What counts against max_in_flight: not the outcomes that their rows refuse, which are no fault of the others. */
+/* What counts against max_in_flight: not the outcomes that their rows refuse, which are no fault of the
+ * others. */
 inline std::size_t CountBusy(const Worker& worker) {
-  return worker.in_flight.size() +
-         static_cast<std::size_t>(
-             std::count_if(worker.to_settle.begin(), worker.to_settle.end(),
-                           [](const Settlement& settlement) { return !settlement.refused; }));
+  return worker.in_flight.size() + static_cast<std::size_t>(std::count_if(
+                                       worker.to_settle.begin(), worker.to_settle.end(),
+                                       [](const Settlement& settlement) { return !settlement.refused; }));
 }
 
 inline void TakeHome(Worker& worker, HomeState home) {
