@@ -240,12 +240,20 @@ void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const Buck
     HoldOffShared(bucket, left_at_ns, static_cast<std::uint64_t>(decision.hold_off_ms) * kNsPerMs,
                   outcome.slow_down);
   if (IsCanary(held)) return JudgeByCanary(worker, std::move(outcome), now_ns);
+  /* Sent before the last reload, it says nothing of the settings as they are now. */
+  const bool of_former_settings = left_at_ns != 0 && left_at_ns < worker.settings_since_ns;
   const bool with_settings_model = bucket.model == worker.settings.request.model;
-  if (decision.block_queue)
+  if (decision.block_queue && !of_former_settings)
     BlockQueue(worker, outcome, with_settings_model && outcome.of_model_alone, now_ns);
-  if (outcome.kind == OutcomeKind::kDone) NoticeSuccess(worker, with_settings_model);
+  if (outcome.kind == OutcomeKind::kDone && !of_former_settings) NoticeSuccess(worker, with_settings_model);
   Settlement settlement{held, std::move(outcome), decision};
-  if (settlement.outcome.rejected_request && with_settings_model) Suspect(worker, settlement, now_ns);
+  if (settlement.outcome.rejected_request && with_settings_model) {
+    if (of_former_settings) {
+      settlement.decision.action = Action::kRelease;
+    } else {
+      Suspect(worker, settlement, now_ns);
+    }
+  }
   worker.to_settle.push_back(std::move(settlement));
 }
 

@@ -73,6 +73,7 @@ void RaiseDescriptorLimit(const Settings& settings) {
 void TakeSettings(Worker& worker) {
   const FairBy counted_by = worker.settings.fair_by;
   worker.settings = CurrentSettings();
+  worker.settings_since_ns = NowNs();
   /* Turns in items and turns in tokens do not compare: everybody begins anew. */
   if (worker.settings.fair_by != counted_by)
     ClearSharedQueue(static_cast<int>(worker.slot - Shared()->slots));

@@ -123,6 +123,7 @@ struct Worker {
   WorkerSlot* slot;
   std::string claimed_by;
   Settings settings;
+  std::uint64_t settings_since_ns = 0; /* they were read then */
   ApiKey api_key;
   HttpClient http;
   std::mt19937_64 random{std::random_device{}()};

@@ -58,6 +58,23 @@ wait_for($node, 'again no row is lost', q{SELECT count(*) FROM job_items WHERE s
 $mock->config(faults => {});
 is_deeply(all_finished($node), { DONE => 220 }, 'it heals by itself');
 
+# What was sent before a reload says nothing of the settings after it.
+fresh();
+$mock->config(latency_ms => '2500');
+rows(10);
+wait_for($node, 'ten requests are in flight', q{SELECT in_flight = 10 FROM optimizer_stats()}, quiet => 1);
+$mock->config(latency_ms => '1-5');
+my $reload = -s $node->logfile;
+configure($node, extra_body => '{"temperature": 0.2}');
+rows(100);
+wait_for($node, 'the new settings block the queue', $blocked);
+wait_for($node, 'the answers to the former ones are written', q{SELECT count(*) FROM job_items WHERE status = 'DONE'}, expect => 10);
+is($node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status = 'PENDING' AND attempts = 0}), 100, 'and no row is lost to the new ones');
+wait_until('the canary asks again', sub { canaries() >= 2 });
+is(scalar(() = log_lines($node, qr/the queue is blocked/, $reload)), 1, 'which answers of before did not unblock');
+configure($node, extra_body => undef);
+is_deeply(all_finished($node), { DONE => 110 }, 'mended, it goes on');
+
 # Rows that are at fault fail, however many there are, and block nobody.
 for my $proven (0, 1)
 {
