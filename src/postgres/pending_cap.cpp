@@ -24,19 +24,35 @@ Relation OpenBeside(Relation job_items, const char* name) {
   const Oid table = get_relname_relid(name, RelationGetNamespace(job_items));
   if (!OidIsValid(table))
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no table %s beside job_items", name)));
-  return table_open(table, AccessShareLock);
+  return relation_open(table, AccessShareLock);
 }
 
-AttrNumber ColumnOf(Relation table, const char* name) {
-  const AttrNumber column = get_attnum(RelationGetRelid(table), name);
-  if (column <= 0)
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                    errmsg("%s has no column %s", RelationGetRelationName(table), name)));
-  return column;
+/* A scan of anything else, to which its owner may have given the name, crashes. */
+void RequireTable(Relation relation) {
+  if (relation->rd_rel->relkind != RELKIND_RELATION)
+    ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                    errmsg("%s is not a plain table", RelationGetRelationName(relation)),
+                    errhint("Give the extension's table its name back.")));
+}
+
+AttrNumber ColumnOf(Relation table, const char* name, Oid type) {
+  return TableColumn(RelationGetDescr(table), name, type);
+}
+
+/* Whether the index of this name serves: its owner may have given the name to something else. */
+bool ServesStores(Oid index_oid, Relation table) {
+  if (!OidIsValid(index_oid)) return false;
+  Relation const index = relation_open(index_oid, AccessShareLock);
+  const bool serves = index->rd_rel->relkind == RELKIND_INDEX &&
+                      index->rd_index->indrelid == RelationGetRelid(table) &&
+                      index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
+                      index->rd_index->indkey.values[0] == ColumnOf(table, "instance_id", TEXTOID);
+  relation_close(index, AccessShareLock);
+  return serves;
 }
 
 ScanKeyData KeyOfStore(Relation table, const std::string& store) {
-  const AttrNumber column = ColumnOf(table, "instance_id");
+  const AttrNumber column = ColumnOf(table, "instance_id", TEXTOID);
   ScanKeyData key;
   ScanKeyEntryInitialize(&key, 0, column, BTEqualStrategyNumber, InvalidOid,
                          TupleDescAttr(RelationGetDescr(table), column - 1)->attcollation, F_TEXTEQ,
@@ -51,12 +67,13 @@ ScanKeyData KeyOfStore(Relation table, const std::string& store) {
 template <typename F>
 void ForEachRow(Relation table, const char* index_name, const ScanKeyData* key, Snapshot snapshot,
                 F&& visit) {
+  RequireTable(table);
   ScanKeyData own_key; /* before PostgreSQL 18 the scan changes it */
   if (key != nullptr) own_key = *key;
   const Oid index =
       index_name == nullptr ? InvalidOid : get_relname_relid(index_name, RelationGetNamespace(table));
-  SysScanDesc const scan =
-      systable_beginscan(table, index, OidIsValid(index), snapshot, key == nullptr ? 0 : 1, &own_key);
+  SysScanDesc const scan = systable_beginscan(table, index, ServesStores(index, table), snapshot,
+                                              key == nullptr ? 0 : 1, &own_key);
   for (;;) {
     CHECK_FOR_INTERRUPTS();
     HeapTuple const row = systable_getnext(scan);
@@ -69,12 +86,12 @@ void ForEachRow(Relation table, const char* index_name, const ScanKeyData* key, 
 std::int64_t CapOf(HeapTuple row, AttrNumber column, TupleDesc description) {
   bool is_null;
   const Datum most = heap_getattr(row, column, description, &is_null);
-  return is_null ? -1 : DatumGetInt32(most);
+  return is_null ? -1 : std::max(DatumGetInt32(most), -1);
 }
 
 /* The cap of one store, or of whichever is found first for a null key; -1 for none. */
 std::int64_t FindCap(Relation stores, const ScanKeyData* key, Snapshot snapshot) {
-  const AttrNumber column = ColumnOf(stores, "max_pending");
+  const AttrNumber column = ColumnOf(stores, "max_pending", INT4OID);
   std::int64_t most = -1;
   ForEachRow(stores, "idx_stores_capped", key, snapshot, [&](HeapTuple row) {
     most = CapOf(row, column, RelationGetDescr(stores));
@@ -96,13 +113,15 @@ void LookUpCaps(Relation stores, const std::set<std::string>& names, Snapshot sn
 /* Looks through all that have a cap; false when those are more than the names. */
 bool ReadCaps(Relation stores, const std::set<std::string>& names, Snapshot snapshot, std::string& store,
               std::vector<CappedStore>& capped) {
-  const AttrNumber instance = ColumnOf(stores, "instance_id");
-  const AttrNumber column = ColumnOf(stores, "max_pending");
+  const AttrNumber instance = ColumnOf(stores, "instance_id", TEXTOID);
+  const AttrNumber column = ColumnOf(stores, "max_pending", INT4OID);
   std::size_t rows = 0;
   ForEachRow(stores, "idx_stores_capped", nullptr, snapshot, [&](HeapTuple row) {
     if (++rows > names.size()) return false;
     bool is_null;
-    KeyFromDatum(heap_getattr(row, instance, RelationGetDescr(stores), &is_null), store);
+    const Datum named = heap_getattr(row, instance, RelationGetDescr(stores), &is_null);
+    if (is_null) return true;
+    KeyFromDatum(named, store);
     const auto name = names.find(store);
     const std::int64_t most = CapOf(row, column, RelationGetDescr(stores));
     if (name != names.end() && most >= 0) capped.push_back({&*name, most});
@@ -142,12 +161,13 @@ void LockStores(const std::vector<CappedStore>& capped) {
 /* How many rows of the store have this status, at most so many. */
 std::int64_t Count(Relation job_items, const char* index_name, const char* status, const ScanKeyData* store,
                    Snapshot snapshot, std::int64_t most) {
-  const AttrNumber column = ColumnOf(job_items, "status");
+  const AttrNumber column = ColumnOf(job_items, "status", TEXTOID);
   std::int64_t count = 0;
   ForEachRow(job_items, index_name, store, snapshot, [&](HeapTuple row) {
     bool is_null;
-    const text* const state =
-        DatumGetTextPP(heap_getattr(row, column, RelationGetDescr(job_items), &is_null));
+    const Datum value = heap_getattr(row, column, RelationGetDescr(job_items), &is_null);
+    if (is_null) return true;
+    const text* const state = DatumGetTextPP(value);
     const std::size_t length = VARSIZE_ANY_EXHDR(state);
     if (length == strlen(status) && memcmp(VARDATA_ANY(state), status, length) == 0) count++;
     return count < most;
@@ -168,8 +188,8 @@ bool IsAboveCap(Relation job_items, const CappedStore& store, Snapshot snapshot)
 /* A row of this home beside one of another: the worker waits for optimizer_resume(). */
 bool IsRestored(Relation job_items, Snapshot snapshot) {
   Relation const homes = OpenBeside(job_items, "homes");
-  const AttrNumber identifier = ColumnOf(homes, "system_identifier");
-  const AttrNumber database = ColumnOf(homes, "database_oid");
+  const AttrNumber identifier = ColumnOf(homes, "system_identifier", INT8OID);
+  const AttrNumber database = ColumnOf(homes, "database_oid", OIDOID);
   bool is_here = false;
   bool is_elsewhere = false;
   ForEachRow(homes, nullptr, nullptr, snapshot, [&](HeapTuple row) {

@@ -61,6 +61,10 @@ Statement take = {
     3,
     {TIDARRAYOID, TEXTOID, INTERVALOID}};
 
+/* As the CHECK of stores.weight says; the fair queue divides by it. */
+constexpr float kLeastWeight = 0.001F;
+constexpr float kMostWeight = 1000;
+
 struct DatumArray {
   explicit DatumArray(std::size_t size) : values(static_cast<Datum*>(palloc((size + 1) * sizeof(Datum)))) {}
   Datum* values;
@@ -74,7 +78,8 @@ struct DatumArray {
 
 void ReadRow(std::uint64_t row, LockedRow& locked) {
   bool is_null;
-  ItemPointerCopy(reinterpret_cast<ItemPointer>(DatumGetPointer(Column(row, 2, &is_null))), &locked.ctid);
+  ItemPointerCopy(reinterpret_cast<ItemPointer>(DatumGetPointer(Column(row, 2, TIDOID, &is_null))),
+                  &locked.ctid);
   Item& item = locked.candidate.item;
   item.id = Int64Column(row, 3);
   item.priority = Int16Column(row, 4);
@@ -83,7 +88,7 @@ void ReadRow(std::uint64_t row, LockedRow& locked) {
   if (item.max_attempts == 0) item.max_attempts = static_cast<std::int16_t>(DefaultMaxAttempts());
   TextColumn(row, 7, item.last_error_code);
   TextColumn(row, 8, item.payload);
-  const Datum job = Column(row, 9, &is_null);
+  const Datum job = Column(row, 9, INT8OID, &is_null);
   if (is_null) return;
   item.job_id = DatumGetInt64(job);
   if (!TextColumn(row, 10, item.instructions.emplace())) item.instructions.reset();
@@ -119,12 +124,14 @@ void ReadPolicies(const std::vector<Part*>& parts) {
     for (std::uint64_t row = 0; row < rows; row++) {
       StorePolicy& policy = parts[PartOf(row)]->turn.policy;
       bool is_null;
-      policy.weight = DatumGetFloat4(Column(row, 2, &is_null));
+      const float weight = DatumGetFloat4(Column(row, 2, FLOAT4OID, &is_null));
+      /* Where the owner has dropped the CHECK of a column, what it refused counts as not set. */
+      if (!is_null && weight >= kLeastWeight && weight <= kMostWeight) policy.weight = weight;
       policy.paused = BoolColumn(row, 3);
-      const Datum most = Column(row, 4, &is_null);
-      if (!is_null) policy.max_in_flight = DatumGetInt32(most);
-      policy.requests_per_minute = Int32Column(row, 5);
-      policy.tokens_per_minute = Int32Column(row, 6);
+      const Datum most = Column(row, 4, INT4OID, &is_null);
+      if (!is_null && DatumGetInt32(most) >= 0) policy.max_in_flight = DatumGetInt32(most);
+      policy.requests_per_minute = std::max(Int32Column(row, 5), 0);
+      policy.tokens_per_minute = std::max(Int32Column(row, 6), 0);
     }
     SPI_freetuptable(SPI_tuptable);
   });
@@ -191,10 +198,15 @@ std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<LockedRow*
     arguments.Set(1, TextDatum(claimed_by));
     arguments.Set(2, IntervalDatum(lease_ms));
     const std::uint64_t count = ExecuteNoted(take, arguments);
-    const int id = SPI_fnumber(SPI_tuptable->tupdesc, "id");
-    const int attempts = SPI_fnumber(SPI_tuptable->tupdesc, "attempts");
-    for (std::uint64_t row = 0; row < count; row++)
-      taken[Int64Column(row, id)] = {SPI_tuptable->vals[row], Int16Column(row, attempts)};
+    const int id = TableColumn(SPI_tuptable->tupdesc, "id", INT8OID);
+    const int attempts = TableColumn(SPI_tuptable->tupdesc, "attempts", INT2OID);
+    for (std::uint64_t row = 0; row < count; row++) {
+      const std::int16_t attempt = Int16Column(row, attempts);
+      if (attempt < 1)
+        ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("a claimed item has attempts below 1"),
+                        errhint("Give job_items.attempts its CHECK back: it must not be negative.")));
+      taken[Int64Column(row, id)] = {SPI_tuptable->vals[row], attempt};
+    }
     *description = SPI_tuptable->tupdesc;
   });
   return taken;

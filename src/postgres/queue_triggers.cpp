@@ -11,6 +11,7 @@
 #include "postgres/prelude.h"
 #include "postgres/queue_notes.h"
 #include "postgres/shared_state.h"
+#include "postgres/spi.h"
 
 using namespace product_optimizer;
 
@@ -29,11 +30,12 @@ bool IsText(const text* value, const char* expected) {
   return length == strlen(expected) && memcmp(VARDATA_ANY(value), expected, length) == 0;
 }
 
-int ColumnOf(TupleDesc description, const char* name) {
-  const int column = SPI_fnumber(description, name);
-  if (column <= 0)
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column %s", name)));
-  return column;
+/* A value of a column that is never null. */
+Datum ValueOf(TupleTableSlot* slot, int column) {
+  bool is_null;
+  const Datum value = slot_getattr(slot, column, &is_null);
+  if (is_null) RefuseNullColumn(true, NameStr(TupleDescAttr(slot->tts_tupleDescriptor, column - 1)->attname));
+  return value;
 }
 
 /*
@@ -61,30 +63,26 @@ void NoteInserted(const TriggerData* trigger) {
   const bool is_any_capped = IsAnyStoreCapped(trigger->tg_relation);
   std::set<std::string> waiting;
   Call([&] {
-    const int id = ColumnOf(description, "id");
-    const int instance = ColumnOf(description, "instance_id");
-    const int status = ColumnOf(description, "status");
-    const int priority = ColumnOf(description, "priority");
-    const int payload = ColumnOf(description, "payload");
+    const int id = TableColumn(description, "id", INT8OID);
+    const int instance = TableColumn(description, "instance_id", TEXTOID);
+    const int status = TableColumn(description, "status", TEXTOID);
+    const int priority = TableColumn(description, "priority", INT2OID);
+    const int payload = TableColumn(description, "payload", JSONBOID);
     TupleTableSlot* const slot = MakeSingleTupleTableSlot(description, &TTSOpsMinimalTuple);
     tuplestore_select_read_pointer(inserted, tuplestore_alloc_read_pointer(inserted, EXEC_FLAG_REWIND));
     tuplestore_rescan(inserted);
     while (tuplestore_gettupleslot(inserted, true, false, slot)) {
-      bool is_null;
-      CheckPayload(trigger->tg_relation, slot_getattr(slot, payload, &is_null));
-      const text* const state = DatumGetTextPP(slot_getattr(slot, status, &is_null));
+      CheckPayload(trigger->tg_relation, ValueOf(slot, payload));
+      const text* const state = DatumGetTextPP(ValueOf(slot, status));
       const bool is_pending = IsText(state, "PENDING");
       if (!is_pending && !IsText(state, "SCHEDULED")) continue;
-      if (is_pending || is_any_capped) KeyFromDatum(slot_getattr(slot, instance, &is_null), store);
+      if (is_pending || is_any_capped) KeyFromDatum(ValueOf(slot, instance), store);
       if (is_any_capped) waiting.insert(store);
       if (!is_pending) {
         NoteNews(kNewsDue);
         continue;
       }
-      NoteArrival(store,
-                  {DatumGetInt64(slot_getattr(slot, id, &is_null)),
-                   DatumGetInt16(slot_getattr(slot, priority, &is_null))},
-                  1);
+      NoteArrival(store, {DatumGetInt64(ValueOf(slot, id)), DatumGetInt16(ValueOf(slot, priority))}, 1);
     }
     ExecDropSingleTupleTableSlot(slot);
   });

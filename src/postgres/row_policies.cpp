@@ -134,7 +134,11 @@ static void ApplyAccess(const TriggerData* trigger) {
   const bool deleted = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
   HeapTuple const row =
       TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
-  const char* const name = SPI_getvalue(row, description, SPI_fnumber(description, "role_name"));
+  bool is_null;
+  const Datum role_name =
+      heap_getattr(row, TableColumn(description, "role_name", TEXTOID), description, &is_null);
+  RefuseNullColumn(is_null, "role_name");
+  const char* const name = TextDatumGetCString(role_name);
   if (strcmp(name, kEverybody) == 0) {
     for (int i = 0; i < kTablesOfStores; i++)
       ExecuteText(
@@ -151,8 +155,8 @@ static void ApplyAccess(const TriggerData* trigger) {
   }
   DropPolicies(role);
   if (deleted) return;
-  bool is_null;
-  const Datum stores = SPI_getbinval(row, description, SPI_fnumber(description, "instance_ids"), &is_null);
+  const Datum stores =
+      heap_getattr(row, TableColumn(description, "instance_ids", TEXTARRAYOID), description, &is_null);
   CreatePolicies(role, is_null ? nullptr : &stores);
 }
 

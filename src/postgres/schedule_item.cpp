@@ -4,6 +4,7 @@
  */
 #include "postgres/guard.h"
 #include "postgres/prelude.h"
+#include "postgres/spi.h"
 
 using namespace product_optimizer;
 
@@ -21,9 +22,7 @@ Datum product_optimizer_schedule_item(PG_FUNCTION_ARGS) {
   TupleDesc const description = RelationGetDescr(trigger->tg_relation);
   HeapTuple const row =
       TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
-  int column = SPI_fnumber(description, "status");
-  if (column <= 0)
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("job_items has no column status")));
+  int column = TableColumn(description, "status", TEXTOID);
   Datum scheduled = CStringGetTextDatum("SCHEDULED");
   bool is_null = false;
   return PointerGetDatum(heap_modify_tuple_by_cols(row, description, 1, &column, &scheduled, &is_null));

@@ -1,6 +1,7 @@
 #include "postgres/spi.h"
 
 #include "core/text.h"
+#include "postgres/shared_queue.h"
 
 namespace product_optimizer {
 
@@ -18,6 +19,21 @@ void Prepare(Statement& statement) {
 std::uint64_t RowsOf(int code) {
   if (code < 0) elog(ERROR, "cannot execute a statement: %s", SPI_result_code_string(code));
   return SPI_processed;
+}
+
+/* Cheap enough for each value: two numbers are compared. */
+void RequireType(Form_pg_attribute column, Oid type) {
+  if (likely(column->atttypid == type)) return;
+  ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                  errmsg("column %s has type %s, not %s", NameStr(column->attname),
+                         format_type_be(column->atttypid), format_type_be(type)),
+                  errhint("Give the extension's column its type back.")));
+}
+
+void CopyText(Datum datum, std::string& value) {
+  text* const stored = DatumGetTextPP(datum);
+  value.assign(VARDATA_ANY(stored), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(stored)));
+  if (PointerGetDatum(stored) != datum) pfree(stored);
 }
 
 }  // namespace
@@ -39,36 +55,58 @@ std::uint64_t ReadLatest(Statement& statement, const Arguments& arguments) {
   return rows;
 }
 
-Datum Column(std::uint64_t row, int column, bool* is_null) {
-  return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, is_null);
+Datum Column(std::uint64_t row, int column, Oid type, bool* is_null) {
+  TupleDesc const description = SPI_tuptable->tupdesc;
+  if (column < 1 || column > description->natts) elog(ERROR, "a statement has no column %d", column);
+  RequireType(TupleDescAttr(description, column - 1), type);
+  return heap_getattr(SPI_tuptable->vals[row], column, description, is_null);
+}
+
+AttrNumber TableColumn(TupleDesc table, const char* name, Oid type) {
+  const int column = SPI_fnumber(table, name);
+  if (column <= 0)
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("a table of the queue has no column %s", name),
+                    errhint("Give the extension's column its name back.")));
+  RequireType(TupleDescAttr(table, column - 1), type);
+  return static_cast<AttrNumber>(column);
+}
+
+void RefuseNullColumn(bool is_null, const char* name) {
+  if (is_null)
+    ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION), errmsg("column %s must not be null", name),
+                    errhint("Give the extension's column its NOT NULL back.")));
 }
 
 bool BoolColumn(std::uint64_t row, int column) {
   bool is_null;
-  const Datum value = Column(row, column, &is_null);
+  const Datum value = Column(row, column, BOOLOID, &is_null);
   return !is_null && DatumGetBool(value);
 }
 
 std::int64_t Int64Column(std::uint64_t row, int column) {
   bool is_null;
-  const Datum value = Column(row, column, &is_null);
+  const Datum value = Column(row, column, INT8OID, &is_null);
   return is_null ? 0 : DatumGetInt64(value);
 }
 
 std::int32_t Int32Column(std::uint64_t row, int column) {
   bool is_null;
-  const Datum value = Column(row, column, &is_null);
+  const Datum value = Column(row, column, INT4OID, &is_null);
   return is_null ? 0 : DatumGetInt32(value);
 }
 
 std::int16_t Int16Column(std::uint64_t row, int column) {
   bool is_null;
-  const Datum value = Column(row, column, &is_null);
+  const Datum value = Column(row, column, INT2OID, &is_null);
   return is_null ? static_cast<std::int16_t>(0) : DatumGetInt16(value);
 }
 
 bool TextColumn(std::uint64_t row, int column, std::string& value) {
-  if (!KeyColumn(row, column, value)) return false;
+  value.clear();
+  bool is_null;
+  const Datum datum = Column(row, column, TEXTOID, &is_null);
+  if (is_null) return false;
+  CopyText(datum, value);
   if (GetDatabaseEncoding() == PG_SQL_ASCII) {
     if (!IsValidUtf8(value)) value = SanitizeUtf8(value);
     return true;
@@ -82,15 +120,16 @@ bool TextColumn(std::uint64_t row, int column, std::string& value) {
 }
 
 void KeyFromDatum(Datum datum, std::string& value) {
-  text* const stored = DatumGetTextPP(datum);
-  value.assign(VARDATA_ANY(stored), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(stored)));
-  if (PointerGetDatum(stored) != datum) pfree(stored);
+  CopyText(datum, value);
+  if (value.size() > static_cast<std::size_t>(kLongestInstanceBytes))
+    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("an instance_id has %zu bytes", value.size()),
+                    errhint("Give the extension's column its CHECK back: 1 to 255 characters.")));
 }
 
 bool KeyColumn(std::uint64_t row, int column, std::string& value) {
   value.clear();
   bool is_null;
-  const Datum datum = Column(row, column, &is_null);
+  const Datum datum = Column(row, column, TEXTOID, &is_null);
   if (is_null) return false;
   KeyFromDatum(datum, value);
   return true;

@@ -44,19 +44,30 @@ std::uint64_t Execute(Statement& statement, const Arguments& arguments);
  * SERIALIZABLE transaction. */
 std::uint64_t ReadLatest(Statement& statement, const Arguments& arguments);
 
-/* Column (from 1) of a row of SPI_tuptable. */
-Datum Column(std::uint64_t row, int column, bool* is_null);
+/*
+ * Column (from 1) of a row of SPI_tuptable.  The owner of the tables may have given a column another type:
+ * unless it has this one, here and below, 42804 is raised.
+ */
+Datum Column(std::uint64_t row, int column, Oid type, bool* is_null);
 bool BoolColumn(std::uint64_t row, int column);          /* null reads as false */
-std::int64_t Int64Column(std::uint64_t row, int column); /* null reads as 0; the column is a bigint */
+std::int64_t Int64Column(std::uint64_t row, int column); /* null reads as 0, here and below */
 std::int32_t Int32Column(std::uint64_t row, int column);
 std::int16_t Int16Column(std::uint64_t row, int column);
+
+/* The number of a table's column; raises 42703 when there is none of this name, 42804 when it has another
+ * type. */
+AttrNumber TableColumn(TupleDesc table, const char* name, Oid type);
+
+/* Raises 23502 for what a NOT NULL of the column, now dropped, has kept out. */
+void RefuseNullColumn(bool is_null, const char* name);
 
 /* A text column in valid UTF-8, into a string that lives above the guard; false and "" when null. */
 bool TextColumn(std::uint64_t row, int column, std::string& value);
 
 /*
- * A text that is only compared and written back, such as the name of a store: byte by byte as the database
- * has it, for not every text of every encoding has a form in UTF-8.
+ * The name of a store, which is only compared and written back: byte by byte as the database has it, for not
+ * every text of every encoding has a form in UTF-8.  Raises 23514 for one that is longer than its CHECK
+ * allows: shared memory would not hold it.
  */
 bool KeyColumn(std::uint64_t row, int column, std::string& value); /* false and "" when null */
 void KeyFromDatum(Datum datum, std::string& value);                /* of a text; leaves no memory behind */

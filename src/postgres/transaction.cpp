@@ -53,12 +53,12 @@ WorkStart BeginWork(TransactionFailure* failure) {
     SPI_connect();
     if (Execute(find_extension, Arguments{}) == 0) return WorkStart::kNoExtension;
     bool is_null;
-    const Oid owner = DatumGetObjectId(Column(0, 2, &is_null));
+    const Oid owner = DatumGetObjectId(Column(0, 2, OIDOID, &is_null));
     if (!MayOwn(owner)) {
       DescribeOwner(owner, *failure);
       return WorkStart::kWrongOwner;
     }
-    PinSearchPath(TextDatumGetCString(Column(0, 1, &is_null)));
+    PinSearchPath(TextDatumGetCString(Column(0, 1, TEXTOID, &is_null)));
     worker = ActAs(owner);
     return WorkStart::kReady;
   });

@@ -132,7 +132,9 @@ double EstimateEntries(const char* index_name) {
   BlockNumber pages = 0;
   double tuples = 0;
   double all_visible = 0;
-  estimate_rel_size(index, nullptr, &pages, &tuples, &all_visible);
+  /* Its owner may have given the name to something else. */
+  if (index->rd_rel->relkind == RELKIND_INDEX && index->rd_index->indrelid == RelnameGetRelid("job_items"))
+    estimate_rel_size(index, nullptr, &pages, &tuples, &all_visible);
   relation_close(index, AccessShareLock);
   return tuples;
 }
@@ -237,8 +239,9 @@ std::optional<NextDue> FindNextDue(const CarefulBatch& batch, std::int64_t from)
     arguments.Set(1, IdArray(batch.resting_items()));
     arguments.Set(2, StoreArray(batch.resting_stores()));
     if (Execute(next_due, arguments) == 0) return false;
-    next = {Int64Column(0, 1), Int64Column(0, 2)};
-    return true;
+    bool is_null;
+    next = {DatumGetTimestampTz(Column(0, 1, TIMESTAMPTZOID, &is_null)), Int64Column(0, 2)};
+    return !is_null;
   });
   if (!found) return std::nullopt;
   return next;

@@ -91,7 +91,7 @@ std::string HeldByStore(const Waiting& item) {
     if (Execute(look_up_store, store) == 0) return;
     paused = BoolColumn(0, 1);
     bool is_null;
-    const Datum limit = Column(0, 2, &is_null);
+    const Datum limit = Column(0, 2, INT4OID, &is_null);
     if (paused || is_null) return;
     most = DatumGetInt32(limit);
     Execute(count_running, store);

@@ -1,0 +1,74 @@
+-- An ordinary role that owns the tables may change them as it likes.  What it gives another form raises an error: it neither crashes
+-- the server nor is read as what it is not.
+BEGIN;
+SELECT no_plan();
+CREATE ROLE mallory;
+SELECT extnamespace::regnamespace AS schema FROM pg_extension WHERE extname = 'product_optimizer' \gset
+GRANT USAGE, CREATE ON SCHEMA :schema TO mallory;
+SELECT lives_ok($$ SELECT hand_over_optimizer('mallory') $$, 'mallory owns the queue');
+SET LOCAL ROLE mallory;
+INSERT INTO jobs (id, instructions) VALUES (1, 'x');
+INSERT INTO job_items (id, job_id, instance_id, payload) SELECT n, 1, 'a', '1' FROM generate_series(100001, 100005) n;
+INSERT INTO stores (instance_id, max_pending) VALUES ('full', 0);
+INSERT INTO rate_limits (model, requests_per_minute) VALUES ('m', 10);
+
+-- How a statement ends after some others; all of it is undone.
+CREATE FUNCTION pg_temp.outcome(before text, call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  state text := 'done';
+BEGIN
+  EXECUTE before;
+  BEGIN
+    EXECUTE call;
+  EXCEPTION WHEN OTHERS THEN
+    state := SQLSTATE;
+  END;
+  RAISE EXCEPTION 'undo' USING ERRCODE = 'ZZ000';
+EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+  RETURN state;
+END $$;
+CREATE FUNCTION pg_temp.retyped(which text, field text, type text, value text) RETURNS text LANGUAGE sql AS $$
+  SELECT format('ALTER TABLE %1$s RENAME %2$s TO was; ' || CASE WHEN which = 'job_items' AND field IN ('payload', 'instance_id') THEN 'ALTER TABLE job_items ALTER was DROP NOT NULL; ' ELSE '' END || 'ALTER TABLE %1$s ADD %2$s %3$s DEFAULT %4$L', which, field, type, value)
+$$;
+CREATE TEMP TABLE calls (name text, call text);
+INSERT INTO calls VALUES ('insert', $$ INSERT INTO job_items (instance_id, payload) VALUES ('7', '1') $$), ('fill', $$ INSERT INTO job_items (instance_id, payload) VALUES ('full', '1') $$),
+  ('schedule', $$ INSERT INTO job_items (instance_id, payload, run_after) VALUES ('7', '1', now() + interval '1 hour') $$),
+  ('claim', 'SELECT * FROM claim_pending_items(2)'), ('why', 'SELECT why_waiting(100001)'), ('acquire', $$ SELECT * FROM try_acquire(1, 'm', 1) $$),
+  ('grant', $$ SELECT grant_optimizer('pg_monitor', 'reader') $$);
+SELECT is(pg_temp.outcome('', call), CASE name WHEN 'fill' THEN 'QF001' ELSE 'done' END, 'as it is: ' || name) FROM calls;
+
+-- Other types.
+SELECT is(pg_temp.outcome(pg_temp.retyped(which, field, type, value), call), '42804', format('%s.%s as %s: %s', which, field, type, name))
+  FROM calls JOIN (VALUES ('job_items', 'status', 'bigint', '1094795585', 'why'), ('job_items', 'status', 'bigint', '1094795585', 'insert'), ('job_items', 'status', 'uuid', '00000100-0000-0000-0000-000000000000', 'why'),
+         ('job_items', 'status', 'bigint', '1094795585', 'schedule'), ('job_items', 'instance_id', 'bigint', '1094795585', 'insert'), ('job_items', 'claimed_by', 'bigint', '1094795585', 'why'),
+         ('job_items', 'priority', 'text', 'x', 'insert'), ('job_items', 'payload', 'bigint', '1094795585', 'insert'), ('job_items', 'error_code', 'bigint', '1094795585', 'claim'), ('job_items', 'attempts', 'bigint', '0', 'claim'),
+         ('job_items', 'job_id', 'int', '1', 'claim'), ('jobs', 'instructions', 'bigint', '1094795585', 'claim'), ('jobs', 'model', 'bigint', '1094795585', 'claim'),
+         ('rate_limits', 'requests_per_minute', 'text', 'x', 'acquire'), ('rate_limits', 'model', 'bigint', '1094795585', 'acquire'), ('stores', 'max_pending', 'text', 'x', 'fill'), ('stores', 'instance_id', 'bigint', '1094795585', 'fill'),
+         ('homes', 'system_identifier', 'text', 'x', 'fill'), ('store_access', 'role_name', 'bigint', '1094795585', 'grant'), ('store_access', 'instance_ids', 'bigint', '1094795585', 'grant')) AS v(which, field, type, value, of) ON name = of;
+SELECT is(pg_temp.outcome($$ INSERT INTO stores VALUES ('a') ON CONFLICT DO NOTHING; $$ || pg_temp.retyped('stores', field, type, value), call), '42804', format('stores.%s as %s: %s', field, type, name))
+  FROM calls, (VALUES ('weight', 'text', 'x'), ('paused', 'text', 'x'), ('max_in_flight', 'text', 'x'), ('tokens_per_minute', 'text', 'x')) AS v(field, type, value) WHERE name = 'claim';
+
+-- What a constraint promised.
+SELECT is(pg_temp.outcome(before, call), state, format('%s: %s', before, name))
+  FROM calls JOIN (VALUES ('ALTER TABLE job_items ALTER status DROP NOT NULL, ALTER status DROP DEFAULT', 'insert', '23502'), ('ALTER TABLE job_items ALTER status DROP NOT NULL, ALTER status DROP DEFAULT', 'fill', '23502'),
+         ($$ ALTER TABLE job_items DROP CONSTRAINT job_items_attempts_check; UPDATE job_items SET attempts = -5 $$, 'claim', '23514'),
+         ($$ ALTER TABLE stores DROP CONSTRAINT stores_weight_check; INSERT INTO stores (instance_id, weight) VALUES ('a', 0) $$, 'claim', 'done'),
+         ($$ ALTER TABLE stores DROP CONSTRAINT stores_weight_check; INSERT INTO stores (instance_id, weight) VALUES ('a', 'NaN') $$, 'claim', 'done')) AS v(before, of, state) ON name = of;
+SELECT is(pg_temp.outcome('ALTER TABLE job_items DROP CONSTRAINT job_items_instance_id_check', $$ INSERT INTO job_items (instance_id, payload) SELECT repeat(md5(n::text), 100), '1' FROM generate_series(1, 3) n $$), '23514', 'a name that is too long for shared memory');
+SELECT is(pg_temp.outcome('ALTER TABLE store_access DROP CONSTRAINT store_access_pkey, ALTER role_name DROP NOT NULL', 'INSERT INTO store_access VALUES (NULL, NULL)'), '23502', 'store_access without a role');
+
+-- Other things under the names of tables and indexes.
+SELECT is(pg_temp.outcome(before, call), state, format('%s: %s', before, name))
+  FROM calls JOIN (VALUES ('ALTER TABLE stores RENAME TO was; CREATE VIEW stores AS SELECT * FROM was', 'insert', '42809'), ('ALTER TABLE homes RENAME TO was; CREATE VIEW homes AS SELECT * FROM was', 'fill', '42809'),
+         ('ALTER TABLE stores RENAME TO was; CREATE SEQUENCE stores', 'insert', '42703'),
+         ('DROP INDEX idx_stores_capped; CREATE TABLE t (instance_id bigint); INSERT INTO t SELECT 9223372036854775807 FROM generate_series(1, 9); CREATE INDEX idx_stores_capped ON t (instance_id)', 'fill', 'QF001'),
+         ('DROP INDEX idx_stores_capped; CREATE INDEX idx_stores_capped ON stores (max_pending, instance_id)', 'fill', 'QF001'), ('DROP INDEX idx_stores_capped; CREATE INDEX idx_stores_capped ON stores USING hash (instance_id)', 'fill', 'QF001'),
+         ('DROP INDEX idx_stores_capped; CREATE VIEW idx_stores_capped AS SELECT 1', 'fill', 'QF001'),
+         ('DROP INDEX idx_job_items_instance_status_id; CREATE SEQUENCE idx_job_items_instance_status_id', 'fill', 'QF001')) AS v(before, of, state) ON name = of;
+INSERT INTO job_items (instance_id, payload) SELECT 'a', '1' FROM generate_series(1, 1100);
+DROP INDEX idx_job_items_status_id;
+CREATE TABLE others AS SELECT n AS id FROM generate_series(1, 50000) n;
+CREATE INDEX idx_job_items_status_id ON others (id);
+SELECT is(pending, 1001::bigint, 'an index of another table is no estimate') FROM optimizer_stats();
+SELECT * FROM finish();
+ROLLBACK;
