@@ -27,9 +27,9 @@ constexpr AccessLevel kAccessLevels[] = {
       " ON job_items",
       "INSERT (instance_id, name, instructions, response_schema, model, params) ON jobs",
       "SELECT (id, instance_id, name, model, created_at, cancelled_at) ON jobs",
-      "SELECT (instance_id, weight, max_in_flight, requests_per_minute, tokens_per_minute, paused) ON stores",
-      "SELECT (paused) ON homes"},
-     {"SELECT ON job_progress, store_progress"}},
+      "SELECT (instance_id, weight, max_in_flight, requests_per_minute, tokens_per_minute, paused) ON "
+      "stores"},
+     {"SELECT ON job_progress, store_progress", "EXECUTE ON FUNCTION optimizer_paused()"}},
     {"consumer",
      false,
      {},
@@ -51,10 +51,10 @@ constexpr AccessLevel kAccessLevels[] = {
       " lease_expires_at, error_code, model, prompt_tokens, completion_tokens, created_at, started_at,"
       " finished_at) ON job_items",
       "SELECT (id, instance_id, name, model, created_at, cancelled_at) ON jobs",
-      "SELECT ON stores, rate_limits", "SELECT (paused) ON homes"},
+      "SELECT ON stores, rate_limits"},
      {"SELECT ON job_progress, store_progress",
       "EXECUTE ON FUNCTION optimizer_stats(), optimizer_workers(), optimizer_rate_limits(),"
-      " why_waiting(bigint)"}}};
+      " optimizer_paused(), why_waiting(bigint)"}}};
 
 /* Every function that anybody may be let use; the owner of the tables may use all of them. */
 constexpr const char* kFunctions =
@@ -62,7 +62,7 @@ constexpr const char* kFunctions =
     " fail_item(bigint, int, text, boolean, interval), release_item(bigint, int), cancel_job(bigint),"
     " retry_failed(bigint, text), try_acquire(int, text, int), settle_tokens(int, int, text),"
     " optimizer_rate_limits(), optimizer_stats(), optimizer_workers(), optimizer_pause(text), "
-    "optimizer_resume(),"
+    "optimizer_paused(), optimizer_resume(),"
     " why_waiting(bigint), grant_optimizer(regrole, text, text[]), revoke_optimizer(regrole),"
     " optimizer_row_security(boolean)";
 

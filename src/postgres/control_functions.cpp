@@ -1,6 +1,7 @@
 /*
  * control_functions.cpp
- *   cancel_job(), retry_failed(), optimizer_pause(), optimizer_resume(): what an operator tells the queue.
+ *   cancel_job(), retry_failed(), optimizer_pause(), optimizer_paused(), optimizer_resume(): what an operator
+ * tells the queue.
  */
 #include "postgres/arguments.h"
 #include "postgres/owner_rights.h"
@@ -38,6 +39,8 @@ Statement retry_items = {
     3,
     {INT8OID, TEXTOID, INT4OID},
     CURSOR_OPT_CUSTOM_PLAN};
+
+Statement is_paused = {"SELECT bool_or(h.paused) FROM homes h"};
 
 Statement pause_here = {"UPDATE homes SET paused = true, pause_reason = $1", 1, {TEXTOID}};
 
@@ -124,6 +127,17 @@ Datum product_optimizer_pause(PG_FUNCTION_ARGS) {
     });
     TellWorker();
     return Datum{0};
+  });
+}
+
+PGDLLEXPORT Datum product_optimizer_paused(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(product_optimizer_paused);
+Datum product_optimizer_paused(PG_FUNCTION_ARGS) {
+  return EntryAsOwner(fcinfo, [&]() -> Datum {
+    return Call([&] {
+      Read(is_paused, Arguments{});
+      return BoolGetDatum(BoolColumn(0, 1));
+    });
   });
 }
 

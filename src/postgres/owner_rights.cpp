@@ -1,5 +1,7 @@
 #include "postgres/owner_rights.h"
 
+#include <initializer_list>
+
 namespace product_optimizer {
 
 Actor ActAs(Oid role) noexcept {
@@ -26,15 +28,36 @@ Oid OwnerOfFunction(FunctionCallInfo fcinfo) {
   return owner;
 }
 
-Oid OwnerOfQueue(FunctionCallInfo fcinfo) {
-  const Oid table = get_relname_relid("job_items", SchemaOfFunction(fcinfo));
+QueueTable FindTable(const char* name, Oid schema) {
+  const Oid table = get_relname_relid(name, schema);
   HeapTuple const row = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
   if (!HeapTupleIsValid(row))
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table job_items is not in its schema"),
-                    errhint("Give the extension's table its name back.")));
-  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(row))->relowner;
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table %s is not in the extension's schema", name),
+             errhint("Give the extension's table its name back.")));
+  const auto* const relation = reinterpret_cast<Form_pg_class>(GETSTRUCT(row));
+  const QueueTable found{relation->relowner, relation->relkind == RELKIND_RELATION};
   ReleaseSysCache(row);
-  return owner;
+  return found;
+}
+
+const char* TroubleWithTables(Oid schema) {
+  const Oid owner = FindTable("job_items", schema).owner;
+  for (const char* name : {"job_items", "jobs", "stores", "rate_limits", "homes"}) {
+    const QueueTable table = FindTable(name, schema);
+    if (!table.is_plain) return psprintf("%s is not a plain table: give the extension's table back", name);
+    if (table.owner != owner)
+      return psprintf("%s has another owner than job_items: call hand_over_optimizer() as superuser", name);
+  }
+  return nullptr;
+}
+
+Oid OwnerOfQueue(FunctionCallInfo fcinfo) {
+  const Oid schema = SchemaOfFunction(fcinfo);
+  const char* const trouble = TroubleWithTables(schema);
+  if (trouble != nullptr)
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("%s", trouble)));
+  return FindTable("job_items", schema).owner;
 }
 
 void RoleScope::UndoSettings() {

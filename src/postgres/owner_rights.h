@@ -27,7 +27,18 @@ void ActAgainAs(const Actor& actor) noexcept;
 /* The schema of the SQL function that is being called: the extension's.  These raise. */
 Oid SchemaOfFunction(FunctionCallInfo fcinfo);
 Oid OwnerOfFunction(FunctionCallInfo fcinfo);
-Oid OwnerOfQueue(FunctionCallInfo fcinfo);
+
+struct QueueTable {
+  Oid owner;
+  bool
+      is_plain; /* not a view, which would run its owner's functions; PostgreSQL 15 can make one of a table */
+};
+QueueTable FindTable(const char* name, Oid schema);
+
+/* Why the queue must not be touched, palloc'd; null unless one of its tables is not plain, or has another
+ * owner than job_items, with whose rights what the other hangs on it would run. */
+const char* TroubleWithTables(Oid schema);
+Oid OwnerOfQueue(FunctionCallInfo fcinfo); /* 55000 for such a queue */
 
 /* For AsRole(): what settings were changed inside is undone, as a function that is not trusted must not
  * leave a search_path behind; of a violated constraint no row is shown. */

@@ -44,6 +44,12 @@ std::uint64_t Execute(Statement& statement, const Arguments& arguments) {
       SPI_execute_plan(statement.plan, const_cast<Datum*>(arguments.values), arguments.nulls, false, 0));
 }
 
+std::uint64_t Read(Statement& statement, const Arguments& arguments) {
+  Prepare(statement);
+  return RowsOf(
+      SPI_execute_plan(statement.plan, const_cast<Datum*>(arguments.values), arguments.nulls, true, 0));
+}
+
 std::uint64_t ReadLatest(Statement& statement, const Arguments& arguments) {
   Prepare(statement);
   CommandCounterIncrement();

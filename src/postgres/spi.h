@@ -40,6 +40,9 @@ struct Arguments {
 /* Runs it with a fresh snapshot; returns SPI_processed.  An SPI failure raises. */
 std::uint64_t Execute(Statement& statement, const Arguments& arguments);
 
+/* The same for a statement that only reads, and sees what the calling query sees. */
+std::uint64_t Read(Statement& statement, const Arguments& arguments);
+
 /* The same for a statement that only reads, and sees what is committed by now also in a REPEATABLE READ or
  * SERIALIZABLE transaction. */
 std::uint64_t ReadLatest(Statement& statement, const Arguments& arguments);

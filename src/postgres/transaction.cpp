@@ -12,7 +12,7 @@ Actor worker{};
 MemoryContext outside = nullptr; /* where the worker is between transactions */
 
 Statement find_extension = {
-    "SELECT n.nspname::pg_catalog.text, c.relowner"
+    "SELECT n.nspname::pg_catalog.text, n.oid"
     "  FROM pg_catalog.pg_extension e"
     "  JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace"
     "  JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid"
@@ -53,12 +53,21 @@ WorkStart BeginWork(TransactionFailure* failure) {
     SPI_connect();
     if (Execute(find_extension, Arguments{}) == 0) return WorkStart::kNoExtension;
     bool is_null;
-    const Oid owner = DatumGetObjectId(Column(0, 2, OIDOID, &is_null));
+    const Oid schema = DatumGetObjectId(Column(0, 2, OIDOID, &is_null));
+    const char* const name = TextDatumGetCString(Column(0, 1, TEXTOID, &is_null));
+    const Oid owner = FindTable("job_items", schema).owner;
     if (!MayOwn(owner)) {
       DescribeOwner(owner, *failure);
       return WorkStart::kWrongOwner;
     }
-    PinSearchPath(TextDatumGetCString(Column(0, 1, TEXTOID, &is_null)));
+    const char* const trouble = TroubleWithTables(schema);
+    if (trouble != nullptr) {
+      failure->wrong_owner = true;
+      failure->sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+      failure->message.assign(trouble);
+      return WorkStart::kWrongOwner;
+    }
+    PinSearchPath(name);
     worker = ActAs(owner);
     return WorkStart::kReady;
   });

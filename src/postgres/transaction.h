@@ -16,7 +16,7 @@ namespace product_optimizer {
 struct TransactionFailure {
   int sqlstate;
   std::string message;      /* the server's */
-  bool wrong_owner = false; /* nothing was tried: job_items is not product_optimizer.role's */
+  bool wrong_owner = false; /* nothing was tried: product_optimizer.role, or TroubleWithTables() */
 };
 
 enum class WorkStart { kReady, kNoExtension, kWrongOwner };

@@ -57,11 +57,18 @@ SELECT j.id AS job_id, j.instance_id, j.name,
 COMMENT ON VIEW job_progress IS
 'Per job: status, counts per status, percent finished, started and finished, and when it will be done at the pace so far. DONE when no item waits or runs and at least one is DONE; FAILED when all of them failed. Counts the job''s items: its cost is their number.';
 
+CREATE FUNCTION optimizer_paused() RETURNS boolean
+LANGUAGE C STABLE PARALLEL RESTRICTED
+SET search_path = @extschema@, pg_temp
+AS 'MODULE_PATHNAME', 'product_optimizer_paused';
+COMMENT ON FUNCTION optimizer_paused() IS
+'Whether optimizer_pause() holds the queue of this database. store_progress reads it so: homes is read with the rights of its owner, not of whoever reads the view.';
+
 CREATE VIEW store_progress WITH (security_invoker = true) AS
 SELECT c.*,
        now() - c.oldest_pending_at AS oldest_wait,
        CASE WHEN c.pending + c.scheduled = 0 THEN NULL
-            WHEN (SELECT bool_or(h.paused) FROM homes h) THEN 'worker paused'
+            WHEN (SELECT optimizer_paused()) THEN 'worker paused'
             WHEN s.paused THEN 'store paused'
             WHEN c.pending = 0 THEN 'run_after'
             WHEN s.max_in_flight <= c.running THEN 'max_in_flight'

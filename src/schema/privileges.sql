@@ -7,7 +7,7 @@ REVOKE ALL ON FUNCTION
   cancel_job(bigint), retry_failed(bigint, text),
   try_acquire(int, text, int), settle_tokens(int, int, text),
   optimizer_rate_limits(), optimizer_stats(), optimizer_workers(),
-  optimizer_pause(text), optimizer_resume(), why_waiting(bigint),
+  optimizer_pause(text), optimizer_paused(), optimizer_resume(), why_waiting(bigint),
   grant_optimizer(regrole, text, text[]), revoke_optimizer(regrole), optimizer_row_security(boolean),
   hand_over_optimizer(regrole)
 FROM PUBLIC;

@@ -28,13 +28,13 @@ SELECT lives_ok(format('SELECT grant_optimizer(%L, %L)', level || '_role', level
 SELECT set_eq($$ SELECT pg_temp.rights('producer_role') $$, $$ SELECT pg_temp.columns('insert job_items', 'job_id instance_id product_id priority payload run_after max_attempts')
   UNION SELECT pg_temp.columns('select job_items', 'id job_id instance_id product_id status priority run_after attempts max_attempts result error error_code model prompt_tokens completion_tokens created_at started_at finished_at')
   UNION SELECT pg_temp.columns('insert jobs', 'instance_id name instructions response_schema model params') UNION SELECT pg_temp.columns('select jobs', 'id instance_id name model created_at cancelled_at')
-  UNION SELECT pg_temp.columns('select stores', 'instance_id weight max_in_flight requests_per_minute tokens_per_minute paused') UNION SELECT 'select homes.paused'
+  UNION SELECT pg_temp.columns('select stores', 'instance_id weight max_in_flight requests_per_minute tokens_per_minute paused') UNION SELECT 'optimizer_paused()'
   UNION VALUES ('select job_progress'), ('select store_progress') $$, 'a producer inserts, and sees how it goes');
 SELECT set_eq($$ SELECT pg_temp.rights('consumer_role') $$, $$ VALUES ('claim_pending_items()'), ('complete_item()'), ('fail_item()'), ('release_item()'), ('try_acquire()'), ('settle_tokens()'), ('optimizer_rate_limits()') $$,
   'a consumer calls functions, and has no right on any table');
 SELECT set_eq($$ SELECT pg_temp.rights('operator_role') $$, $$ SELECT unnest(ARRAY['optimizer_pause()', 'optimizer_resume()', 'retry_failed()', 'cancel_job()', 'optimizer_stats()', 'optimizer_workers()', 'optimizer_rate_limits()', 'why_waiting()'])
   UNION SELECT d || ' ' || t FROM unnest(ARRAY['select', 'insert', 'update', 'delete']) d, unnest(ARRAY['stores', 'rate_limits']) t $$, 'an operator');
-SELECT set_eq($$ SELECT pg_temp.rights('reader_role') $$, $$ SELECT unnest(ARRAY['optimizer_stats()', 'optimizer_workers()', 'optimizer_rate_limits()', 'why_waiting()', 'select job_progress', 'select store_progress', 'select stores', 'select rate_limits', 'select homes.paused'])
+SELECT set_eq($$ SELECT pg_temp.rights('reader_role') $$, $$ SELECT unnest(ARRAY['optimizer_stats()', 'optimizer_workers()', 'optimizer_rate_limits()', 'why_waiting()', 'select job_progress', 'select store_progress', 'select stores', 'select rate_limits', 'optimizer_paused()'])
   UNION SELECT pg_temp.columns('select job_items', 'id job_id instance_id product_id status priority run_after attempts max_attempts claimed_by lease_expires_at error_code model prompt_tokens completion_tokens created_at started_at finished_at')
   UNION SELECT pg_temp.columns('select jobs', 'id instance_id name model created_at cancelled_at') $$, 'a reader sees no payload, result, error or instructions');
 

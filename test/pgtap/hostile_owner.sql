@@ -65,6 +65,26 @@ SELECT is(pg_temp.outcome(before, call), state, format('%s: %s', before, name))
          ('DROP INDEX idx_stores_capped; CREATE INDEX idx_stores_capped ON stores (max_pending, instance_id)', 'fill', 'QF001'), ('DROP INDEX idx_stores_capped; CREATE INDEX idx_stores_capped ON stores USING hash (instance_id)', 'fill', 'QF001'),
          ('DROP INDEX idx_stores_capped; CREATE VIEW idx_stores_capped AS SELECT 1', 'fill', 'QF001'),
          ('DROP INDEX idx_job_items_instance_status_id; CREATE SEQUENCE idx_job_items_instance_status_id', 'fill', 'QF001')) AS v(before, of, state) ON name = of;
+-- Tables that are not plain, or have several owners.  What a reader runs as is told by its SQLSTATE.
+CREATE FUNCTION told() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'ran' USING ERRCODE = 'ZZ001'; END $$;
+CREATE TEMP TABLE called (call text);
+GRANT SELECT ON called TO PUBLIC;
+INSERT INTO called VALUES ('SELECT * FROM claim_pending_items(1)'), ('SELECT retry_failed()'), ('SELECT optimizer_resume()'), ('SELECT why_waiting(100001)'), ('SELECT * FROM store_progress');
+RESET ROLE;
+CREATE ROLE trudy;
+GRANT CREATE ON SCHEMA :schema TO trudy;
+SELECT is(pg_temp.outcome(format('ALTER TABLE %I OWNER TO trudy', t), call), '55000', format('%s of another owner: %s', t, call)) FROM unnest(ARRAY['jobs', 'stores', 'rate_limits', 'homes']) t, called;
+SELECT is(pg_temp.outcome(format('ALTER TABLE %I OWNER TO trudy; SELECT hand_over_optimizer(''mallory'')', t), 'SELECT retry_failed()'), 'done', t || ': handed over') FROM unnest(ARRAY['jobs', 'stores', 'rate_limits', 'homes', 'job_items']) t;
+SELECT is(pg_temp.outcome('ALTER TABLE rate_limits RENAME TO was; CREATE VIEW rate_limits AS SELECT * FROM was; ALTER VIEW rate_limits OWNER TO mallory', call), '55000', 'a view of rate_limits: ' || call) FROM called;
+SELECT CASE WHEN current_setting('server_version_num')::int < 160000
+  THEN is(pg_temp.outcome($$ DELETE FROM homes; CREATE RULE "_RETURN" AS ON SELECT TO homes DO INSTEAD SELECT 1::bigint AS system_identifier, 1::oid AS database_oid, told() AS paused, NULL::text AS pause_reason $$, call), '55000', 'homes made a view: ' || call)
+  ELSE skip('a table cannot be made a view') END FROM called;
+-- A query that reads store_progress may still be parallel.
+SELECT CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'force_parallel_mode' ELSE 'debug_parallel_query' END AS parallel \gset
+SET LOCAL :parallel = on;
+SELECT is(held_by, 'its turn, at the shared rate limit', 'store_progress in a parallel query') FROM store_progress WHERE instance_id = 'a';
+SET LOCAL :parallel = off;
+SET LOCAL ROLE mallory;
 INSERT INTO job_items (instance_id, payload) SELECT 'a', '1' FROM generate_series(1, 1100);
 DROP INDEX idx_job_items_status_id;
 CREATE TABLE others AS SELECT n AS id FROM generate_series(1, 50000) n;

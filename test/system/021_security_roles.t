@@ -64,6 +64,13 @@ $as_owner->('DROP TRIGGER try_everything ON job_items');
 is($as_claimer->(q{SELECT count(*) FROM (SELECT complete_item(id, attempts, '1') FROM claim_pending_items()) c}), 3, 'a role with EXECUTE alone claims and completes');
 $as_owner->('SELECT optimizer_resume()');
 
+# Tables of several owners: what the one hangs on his would run as the other.
+$node->safe_psql('postgres', 'ALTER TABLE stores OWNER TO tenant_a');
+wait_for($node, 'tables of several owners are refused, with the reason',
+	q{SELECT state = 'blocked' AND state_reason LIKE 'stores has another owner than job_items%hand_over_optimizer()%' FROM optimizer_workers() WHERE database = 'postgres'});
+$node->safe_psql('postgres', q{SELECT hand_over_optimizer('queue_owner')});
+wait_for($node, 'and served again when they have one', q{SELECT worker_state NOT IN ('blocked', 'starting') FROM optimizer_stats()});
+
 # product_optimizer.role: the worker works for nobody else.
 configure($node, role => 'queue_owner');
 insert_item($node, '{"title": "For the right owner."}');
