@@ -4,7 +4,7 @@
 CREATE FUNCTION unpack_payload() RETURNS trigger
 LANGUAGE plpgsql SET search_path = @extschema@, pg_temp AS $$
 BEGIN
-  NEW.payload := NEW.payload #> '{}';
+  NEW.payload := NEW.payload OPERATOR(pg_catalog.#>) '{}'::text[];
   RETURN NEW;
 END $$;
 COMMENT ON FUNCTION unpack_payload() IS 'Internal trigger: a payload that comes compressed out of another row is unpacked, so that its real size is checked.';
@@ -39,8 +39,8 @@ BEGIN
                  jsonb_each(CASE jsonb_typeof(NEW.params -> o.name) WHEN 'object' THEN NEW.params -> o.name ELSE '{}' END) m
            WHERE m.key <> ALL (o.members)) k(path);
   IF refused IS NOT NULL THEN
-    RAISE insufficient_privilege USING MESSAGE = format('role %I may not set "%s" in params', current_user, refused),
-      HINT = format('Use only %s; or let a role set it that may execute optimizer_pause(text).', array_to_string(allowed, ', '));
+    RAISE insufficient_privilege USING MESSAGE = pg_catalog.format('role %I may not set "%s" in params', current_user, refused),
+      HINT = pg_catalog.format('Use only %s; or let a role set it that may execute optimizer_pause(text).', pg_catalog.array_to_string(allowed, ', '));
   END IF;
   RETURN NEW;
 END $$;

@@ -58,6 +58,9 @@ my %checks = (
         my %own = map { $_->{bare} =~ /^\s*CREATE\s+FUNCTION\s+(\w+)/i ? ($1 => 1) : () } @_;
         return map { short($_) } grep { $_->{bare} =~ /^\s*(DO\b|(?:SELECT|CALL)\s+((?:\w+\.)?\w+))/i && (uc $1 eq 'DO' || $2 !~ /^pg_catalog\./ && !$own{$2}) } @_;
     },
+    'functions that take any type are named with their schema' => sub {
+        return map { short($_) } grep { $_->{text} =~ /(?<![.\w])(?:pg_column_\w+|pg_typeof|format|concat\w*|quote_\w+|num_n\w+|array_\w+|cardinality|unnest|to_jsonb?|jsonb?_build_\w+)\(/i } @_;
+    },
     'objects go where the extension goes' => sub {
         return map { short($_) } grep { $_->{bare} =~ /^\s*CREATE\s+(?:FUNCTION|TABLE|VIEW|TYPE|SCHEMA|OPERATOR)\s+(?:\w+\s*\.|\@extschema\@)|^\s*(?:CREATE|SET)\s+(?:SCHEMA|search_path)\b/i } @_;
     },
@@ -75,6 +78,7 @@ my %bad = (
     'every function, table and view is revoked from PUBLIC' => [ q{CREATE TABLE t (a int); REVOKE ALL ON tt FROM PUBLIC}, q{CREATE FUNCTION f() RETURNS int LANGUAGE C AS 'x'; REVOKE ALL ON FUNCTION f() FROM somebody}, q{CREATE VIEW v AS SELECT 1} ],
     'views show what their reader may see' => [ q{CREATE VIEW v AS SELECT 1}, q{CREATE VIEW v WITH (security_barrier = true) AS SELECT 1} ],
     'what the script calls is pg_catalog\'s or its own' => [ q{SELECT pg_extension_config_dump('t', '')}, q{SELECT public.f()}, q{DO $$ BEGIN END $$} ],
+    'functions that take any type are named with their schema' => [ q{CREATE TABLE t (a jsonb CHECK (pg_column_size(a) < 9))}, q{CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN RAISE '%', format('%s', 1); END $$}, q{CREATE VIEW v AS SELECT array_length(a, 1) FROM t} ],
     'objects go where the extension goes' => [ q{CREATE TABLE public.t (a int)}, q{CREATE SCHEMA x}, q{SET search_path = public} ],
 );
 
