@@ -10,6 +10,7 @@
  */
 #include "postgres/access_levels.h"
 #include "postgres/arguments.h"
+#include "postgres/left_code.h"
 #include "postgres/owner_rights.h"
 #include "postgres/queue_notes.h"
 #include "postgres/row_policies.h"
@@ -179,6 +180,11 @@ Datum product_optimizer_hand_over(PG_FUNCTION_ARGS) {
     WorkAs(GetUserId(), [&] {
       for (const char* table : kTables)
         ExecuteText(psprintf("ALTER TABLE %s OWNER TO %s", table, QuotedRole(new_owner)));
+    });
+    /* Only now: the tables are locked, and he can add nothing more. */
+    if (old_owner != new_owner && !superuser_arg(old_owner))
+      WorkAs(old_owner, [&] { RefuseLeftCode(schema, old_owner, new_owner); });
+    WorkAs(GetUserId(), [&] {
       if (old_owner != creator && old_owner != new_owner) {
         RevokeUse(old_owner);
         RevokeSchema(schema, old_owner);

@@ -35,4 +35,4 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_hand_over';
 COMMENT ON FUNCTION hand_over_optimizer(regrole) IS
-'Makes a role the owner of the tables and their sequences, so that the worker and the functions act with its rights from then on, and lets it use all functions and views; a former owner loses that. Functions and views stay with their superuser, for whoever owns them could replace them. For superusers. Raises 22004 for NULL, 22023 for an unknown role, 42501 for other callers.';
+'Makes a role the owner of the tables and their sequences, so that the worker and the functions act with its rights from then on, and lets it use all functions and views; a former owner loses that. Functions and views stay with their superuser, for whoever owns them could replace them. For superusers. Raises 22004 for NULL, 22023 for an unknown role, 42501 for other callers, 55000 while the tables carry triggers, rules, child tables, policies or expressions with functions of an ordinary owner, which would run with the rights of the next one.';

@@ -119,10 +119,80 @@ SET LOCAL ROLE queue_owner;
 SELECT lives_ok($$ SELECT revoke_optimizer('stranger') $$, 'and it takes that back');
 RESET ROLE;
 SELECT is_empty($$ SELECT pg_temp.rights('stranger') $$, 'everything again');
+
+-- What an ordinary owner leaves behind would run with the rights of the next one.
+CREATE SCHEMA left_there AUTHORIZATION queue_owner;
+GRANT USAGE ON SCHEMA left_there TO PUBLIC;
+GRANT CREATE ON SCHEMA :schema TO queue_owner;  -- for indexes
+SET LOCAL ROLE queue_owner;
+CREATE FUNCTION left_there.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION left_there.judge(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION left_there.name() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$;
+CREATE FUNCTION left_there.same(text, text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 IS NOT DISTINCT FROM $2';
+CREATE OPERATOR left_there.== (FUNCTION = left_there.same, LEFTARG = text, RIGHTARG = text);
+CREATE DOMAIN left_there.judged AS text CHECK (left_there.judge(VALUE));
+CREATE TABLE left_there.parent (LIKE stores);
+CREATE TABLE left_there.other (id bigint PRIMARY KEY);
+SELECT grant_optimizer('stranger', 'producer', '{a}');
+RESET ROLE;
+CREATE FUNCTION pg_temp.left_is_refused(command text, what text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE state text := 'none'; detail text := '';
+BEGIN
+  BEGIN
+    SET LOCAL ROLE queue_owner;
+    EXECUTE command;
+    RESET ROLE;
+    BEGIN
+      PERFORM hand_over_optimizer('stranger');
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, detail = PG_EXCEPTION_DETAIL;
+    END;
+    RAISE assert_failure;  -- undoes all of it
+  EXCEPTION WHEN assert_failure THEN NULL;
+  END;
+  RETURN is(state || ': ' || detail, '55000: Left are: ' || what || '.', command);
+END $$;
+SELECT pg_temp.left_is_refused(command, what) FROM (VALUES
+  ('CREATE TRIGGER t AFTER UPDATE ON job_items FOR EACH STATEMENT EXECUTE FUNCTION left_there.fire()', 'trigger t on table job_items'),
+  ('CREATE TRIGGER t BEFORE UPDATE ON stores FOR EACH ROW WHEN (left_there.judge(NEW.instance_id)) EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'trigger t on table stores'),
+  ('CREATE RULE r AS ON DELETE TO rate_limits DO ALSO NOTHING', 'rule r on table rate_limits'),
+  ('ALTER TABLE jobs ADD CONSTRAINT c CHECK (left_there.judge(name))', 'constraint c on table jobs'),
+  ('ALTER TABLE jobs ADD CONSTRAINT c CHECK (name OPERATOR(left_there.==) instance_id) NOT VALID', 'constraint c on table jobs'),
+  ('ALTER TABLE job_items ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES left_there.other NOT VALID', 'constraint c on table job_items'),
+  ('ALTER TABLE jobs ALTER name SET DEFAULT left_there.name()', 'default value for column name of table jobs'),
+  ('CREATE INDEX i ON homes (left_there.judge(pause_reason))', 'index i'),
+  ('CREATE INDEX i ON store_access (role_name) WHERE left_there.judge(role_name)', 'index i'),
+  ('CREATE STATISTICS left_there.s ON (left_there.judge(name)) FROM jobs', 'statistics object left_there.s'),
+  ('ALTER TABLE jobs ADD extra left_there.judged', 'table jobs'),
+  ('CREATE POLICY p ON jobs USING (true)', 'policy p on table jobs'),
+  ('CREATE POLICY p ON jobs TO stranger USING (left_there.judge(name))', 'policy p on table jobs'),
+  ('CREATE TABLE left_there.child () INHERITS (job_items)', 'table left_there.child'),
+  ('ALTER TABLE stores INHERIT left_there.parent', 'table left_there.parent, table stores')) v(command, what);
+SET LOCAL ROLE queue_owner;
+CREATE TRIGGER t AFTER UPDATE ON job_items FOR EACH STATEMENT EXECUTE FUNCTION left_there.fire();
+RESET ROLE;
+SELECT throws_ok($$ SELECT hand_over_optimizer('postgres') $$, '55000', 'what role queue_owner left on the queue could run with the rights of postgres', 'also back to a superuser');
+SELECT lives_ok($$ SELECT hand_over_optimizer('queue_owner') $$, 'to the same owner there is nothing to refuse');
+DROP TRIGGER t ON job_items;
+-- Its own index, constraint and default of nothing but PostgreSQL's functions may stay.
+SET LOCAL ROLE queue_owner;
+CREATE INDEX harmless ON job_items (lower(product_id));
+ALTER TABLE jobs ADD CONSTRAINT harmless CHECK (length(name) > 0), ALTER name SET DEFAULT upper('x');
+SELECT revoke_optimizer('stranger');
+RESET ROLE;
+REVOKE CREATE ON SCHEMA :schema FROM queue_owner;
+
 SELECT lives_ok($$ SELECT hand_over_optimizer('stranger') $$, 'handed on');
 SELECT is_empty($$ SELECT pg_temp.rights('queue_owner') $$, 'the former owner has nothing left');
 SELECT lives_ok($$ SELECT hand_over_optimizer('postgres') $$, 'and back');
 SELECT is_empty($$ SELECT pg_temp.rights('stranger') $$, 'with nothing left');
+SET LOCAL client_min_messages = warning;
+DROP SCHEMA left_there CASCADE;
 SELECT lives_ok('DROP ROLE queue_owner, stranger', 'so that the roles can go');
+-- A superuser's own trigger is no way up: it goes along.
+CREATE ROLE queue_owner;
+CREATE FUNCTION pg_temp.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER t AFTER UPDATE ON job_items FOR EACH STATEMENT EXECUTE FUNCTION pg_temp.fire();
+SELECT lives_ok($$ SELECT hand_over_optimizer('queue_owner') $$, 'a superuser''s trigger is handed over');
 SELECT * FROM finish();
 ROLLBACK;

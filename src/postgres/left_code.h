@@ -1,0 +1,19 @@
+/*
+ * left_code.h
+ *   What an owner of the tables left on them that would run with the rights of the next one: his triggers,
+ *   rules, child tables and policies, and constraints, defaults, indexes and columns that use functions,
+ *   operators or types of his.
+ */
+#pragma once
+
+#include "postgres/prelude.h"
+
+namespace product_optimizer {
+
+/*
+ * Raises 55000 with a list of it.  Call it without special rights, with SPI connected and the tables locked
+ * against everybody else.
+ */
+void RefuseLeftCode(Oid schema, Oid old_owner, Oid new_owner);
+
+}  // namespace product_optimizer
