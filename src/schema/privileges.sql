@@ -1,5 +1,7 @@
 -- privileges.sql: nothing here is for everybody.
 REVOKE ALL ON jobs, job_items, stores, rate_limits, homes, store_access, job_progress, store_progress FROM PUBLIC;
+-- A column, argument or subtype of these types, made by anybody, would stand in the way of ALTER TABLE and DROP EXTENSION.
+REVOKE ALL ON TYPE jobs, job_items, stores, rate_limits, homes, store_access, job_progress, store_progress FROM PUBLIC;
 REVOKE ALL ON FUNCTION
   wake_worker(), note_arrivals(), schedule_item(), apply_store_access(),
   claim_pending_items(int, int, interval), complete_item(bigint, int, jsonb, int, int),

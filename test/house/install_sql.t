@@ -48,8 +48,13 @@ my %checks = (
     'nothing is granted' => sub { return map { short($_) } grep { $_->{bare} =~ /\bGRANT\b|\bDEFAULT\s+PRIVILEGES\b/i } @_ },
     'every function, table and view is revoked from PUBLIC' => sub {
         my %revoked;
-        for (grep { $_->{bare} =~ /^\s*REVOKE\s+ALL\b.*\bFROM\s+PUBLIC\s*$/is } @_) { $revoked{$1}++ while $_->{bare} =~ /\b([a-z_]+)\b/g }
+        for (grep { $_->{bare} =~ /^\s*REVOKE\s+ALL\s+ON\s+(?!TYPE\b).*\bFROM\s+PUBLIC\s*$/is } @_) { $revoked{$1}++ while $_->{bare} =~ /\b([a-z_]+)\b/g }
         return map { $_->{bare} =~ /^\s*CREATE\s+(?:FUNCTION|PROCEDURE|TABLE|VIEW)\s+(\w+)/i && !$revoked{$1} ? "$1" : () } @_;
+    },
+    'every row type is revoked from PUBLIC' => sub {
+        my %revoked;
+        for (grep { $_->{bare} =~ /^\s*REVOKE\s+ALL\s+ON\s+TYPE\b.*\bFROM\s+PUBLIC\s*$/is } @_) { $revoked{$1}++ while $_->{bare} =~ /\b([a-z_]+)\b/g }
+        return map { $_->{bare} =~ /^\s*CREATE\s+(?:TABLE|VIEW|TYPE)\s+(\w+)/i && !$revoked{$1} ? "$1" : () } @_;
     },
     'views show what their reader may see' => sub {
         return map { short($_) } grep { $_->{bare} =~ /^\s*CREATE\s+VIEW\b/i && $_->{bare} !~ /WITH\s*\(\s*security_invoker\s*=\s*true\s*\)/i } @_;
@@ -76,6 +81,7 @@ my %bad = (
     'nothing that is already there is adopted' => [ q{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE C AS 'x'}, q{CREATE TABLE IF NOT EXISTS t (a int)}, q{CREATE INDEX IF NOT EXISTS i ON t (a)} ],
     'nothing is granted' => [ q{GRANT SELECT ON job_items TO PUBLIC}, q{ALTER DEFAULT PRIVILEGES IN SCHEMA x REVOKE ALL ON TABLES FROM y} ],
     'every function, table and view is revoked from PUBLIC' => [ q{CREATE TABLE t (a int); REVOKE ALL ON tt FROM PUBLIC}, q{CREATE FUNCTION f() RETURNS int LANGUAGE C AS 'x'; REVOKE ALL ON FUNCTION f() FROM somebody}, q{CREATE VIEW v AS SELECT 1} ],
+    'every row type is revoked from PUBLIC' => [ q{CREATE TABLE t (a int); REVOKE ALL ON t FROM PUBLIC}, q{CREATE VIEW v AS SELECT 1; REVOKE ALL ON TYPE vv FROM PUBLIC} ],
     'views show what their reader may see' => [ q{CREATE VIEW v AS SELECT 1}, q{CREATE VIEW v WITH (security_barrier = true) AS SELECT 1} ],
     'what the script calls is pg_catalog\'s or its own' => [ q{SELECT pg_extension_config_dump('t', '')}, q{SELECT public.f()}, q{DO $$ BEGIN END $$} ],
     'functions that take any type are named with their schema' => [ q{CREATE TABLE t (a jsonb CHECK (pg_column_size(a) < 9))}, q{CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN RAISE '%', format('%s', 1); END $$}, q{CREATE VIEW v AS SELECT array_length(a, 1) FROM t} ],

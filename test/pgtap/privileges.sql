@@ -15,6 +15,9 @@ SELECT table_privs_are(:'schema'::name, c.relname, 'fresh_role'::name, ARRAY[]::
   FROM member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind IN ('r', 'v') ORDER BY c.relname;
 SELECT sequence_privs_are(:'schema'::name, c.relname, 'fresh_role'::name, ARRAY[]::name[]::text[])
   FROM member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind = 'S' ORDER BY c.relname;
+SELECT is_empty($$
+  SELECT c.relname FROM member m JOIN pg_class c ON c.oid = m.objid AND m.classid = 'pg_class'::regclass JOIN pg_type t ON t.oid = c.reltype
+   WHERE has_type_privilege('fresh_role', t.oid, 'USAGE') OR has_type_privilege('fresh_role', t.typarray, 'USAGE') $$, 'no row type is free for it to use');
 SELECT is(count(*), 0::bigint, 'nothing runs with its owner''s rights')
   FROM member m JOIN pg_proc p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass WHERE p.prosecdef;
 SELECT throws_ok('SET LOCAL ROLE fresh_role; ' || command, '42501', NULL, 'refused: ' || command)
