@@ -10,6 +10,7 @@ namespace {
 
 Actor worker{};
 MemoryContext outside = nullptr; /* where the worker is between transactions */
+int settings_level = 0;          /* 0: nothing of a user's has run */
 
 Statement find_extension = {
     "SELECT n.nspname::pg_catalog.text, n.oid"
@@ -46,6 +47,7 @@ void DescribeOwner(Oid owner, TransactionFailure& failure) {
 
 WorkStart BeginWork(TransactionFailure* failure) {
   outside = CurrentMemoryContext;
+  settings_level = 0;
   return Call([&] {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
@@ -68,6 +70,7 @@ WorkStart BeginWork(TransactionFailure* failure) {
       return WorkStart::kWrongOwner;
     }
     PinSearchPath(name);
+    settings_level = NewGUCNestLevel();
     worker = ActAs(owner);
     return WorkStart::kReady;
   });
@@ -77,6 +80,8 @@ void EndWork() {
   Call([] {
     SPI_finish();
     PopActiveSnapshot();
+    /* What a trigger set is undone, as in AsRole(). */
+    if (settings_level > 0) AtEOXact_GUC(false, settings_level);
     CommitTransactionCommand();
     MemoryContextSwitchTo(outside);
     /* Only now: also the commit runs nothing with the worker's own rights. */

@@ -70,6 +70,24 @@ wait_for($node, 'tables of several owners are refused, with the reason',
 	q{SELECT state = 'blocked' AND state_reason LIKE 'stores has another owner than job_items%hand_over_optimizer()%' FROM optimizer_workers() WHERE database = 'postgres'});
 $node->safe_psql('postgres', q{SELECT hand_over_optimizer('queue_owner')});
 wait_for($node, 'and served again when they have one', q{SELECT worker_state NOT IN ('blocked', 'starting') FROM optimizer_stats()});
+# What a trigger sets "for the session" ends with the transaction that it ran in.
+$as_owner->(q{CREATE TABLE found (n serial, xact text DEFAULT pg_current_xact_id()::text, flag text, statement_timeout text);
+CREATE FUNCTION leave_settings() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO found (flag, statement_timeout) VALUES (current_setting('my.flag', true), current_setting('statement_timeout'));
+  PERFORM set_config('my.flag', 'left', false), set_config('statement_timeout', '54321', false);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER leave_settings AFTER UPDATE ON job_items FOR EACH STATEMENT EXECUTE FUNCTION leave_settings()});
+for (1 .. 2)
+{
+	$as_a->(q{INSERT INTO job_items (instance_id, payload) VALUES ('a', '{"title": "One after another."}')});
+	all_finished($node);
+}
+is($node->safe_psql('postgres', q{SELECT count(*) > 2, count(nullif(flag, '')), count(*) FILTER (WHERE statement_timeout = '54321ms')
+  FROM (SELECT DISTINCT ON (xact) * FROM found ORDER BY xact, n) first}), 't|0|0', 'no transaction of the worker finds what the one before it had set')
+  or diag($node->safe_psql('postgres', 'SELECT * FROM found ORDER BY n'));
+$as_owner->('DROP TRIGGER leave_settings ON job_items');
 
 # product_optimizer.role: the worker works for nobody else.
 configure($node, role => 'queue_owner');
