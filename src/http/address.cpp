@@ -42,7 +42,12 @@ constexpr Prefix6 kForbidden6[] = {
     {{0xfe, 0x80}, 10},             /* link-local */
     {{0xff}, 8},                    /* multicast */
     {{0xfd, 0x00, 0x0e, 0xc2}, 32}, /* metadata of AWS, and its kin */
-    {{0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}, 128} /* metadata of Google */
+    {{0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}, 128},       /* metadata of Google */
+    {{0xfd, 0x00, 0x00, 0xc1, 0, 0, 0, 0, 0, 0, 0, 0, 0xa9, 0xfe, 0xa9, 0xfe}, 128}, /* of Oracle */
+    {{0xfd, 0x00, 0x00, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x42}, 128},          /* of Scaleway */
+    {{0xfd, 0x00, 0x01, 0x00, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, 0x00, 0x02, 0x00}, 128}, /* of Alibaba */
+    {{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01},
+     48}, /* NAT64 of the own network: where in it the IPv4 address is, only the network knows */
 };
 
 /* An IPv4 address at that byte behind these prefixes. */
@@ -56,7 +61,6 @@ constexpr Embedding kEmbeddings[] = {
     {{{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96}, 12},       /* translated, ::ffff:0:a.b.c.d */
     {{{}, 96}, 12},                                         /* compatible, ::a.b.c.d; :: itself is 0.0.0.0 */
     {{{0x00, 0x64, 0xff, 0x9b}, 96}, 12},                   /* NAT64 */
-    {{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48}, 12},       /* NAT64 of the own network */
     {{{0x20, 0x02}, 16}, 2},                                /* 6to4 */
 };
 
