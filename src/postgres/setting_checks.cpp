@@ -149,10 +149,12 @@ const char* product_optimizer_show_proxy(void) {
 }
 
 bool product_optimizer_check_base_url(char** value, void**, GucSource) {
-  return IsBaseUrl(*value) || Refuse(
-                                  "The value must be an http or https URL with a host and without user, "
-                                  "query or fragment, such as "
-                                  "https://api.openai.com/v1.");
+  if (IsBaseUrl(*value)) return true;
+  GUC_check_errmsg(
+      "invalid value for parameter \"product_optimizer.api_base_url\""); /* may hold a password */
+  return Refuse(
+      "The value must be an http or https URL with a host and without user, query or fragment, such as "
+      "https://api.openai.com/v1.");
 }
 
 bool product_optimizer_check_json_object(char** value, void**, GucSource) {

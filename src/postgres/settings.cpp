@@ -109,13 +109,13 @@ void DefineApiSettings() {
        product_optimizer_check_model);
   Text("product_optimizer.instructions",
        "Developer message for items whose job has none; empty means the built-in one for product texts.",
-       &instructions, "", 0, product_optimizer_check_text);
+       &instructions, "", GUC_SUPERUSER_ONLY, product_optimizer_check_text);
   Text("product_optimizer.reasoning_effort", "reasoning_effort of each request; empty sends none.",
        &reasoning_effort, "", 0, product_optimizer_check_text);
   Text("product_optimizer.service_tier", "service_tier of each request; empty sends none.", &service_tier, "",
        0, product_optimizer_check_text);
   Text("product_optimizer.extra_body", "JSON object merged over the body of each request, last.", &extra_body,
-       "", 0, product_optimizer_check_json_object);
+       "", GUC_SUPERUSER_ONLY, product_optimizer_check_json_object);
   Number("product_optimizer.max_output_tokens", "Cap on the tokens of one answer, reasoning included.",
          &max_output_tokens, 16, 1000000, 0);
   Choice("product_optimizer.max_tokens_param", "Name of the parameter that carries the cap.",

@@ -54,6 +54,7 @@ for my $setting (sort keys %wrong)
 	configure($node, $setting => $old);
 }
 item_is_done('the worker goes on with the old values');
+is(scalar(() = log_lines($node, qr/user:secret/, 0)), 0, 'the password in a base URL that was refused is not in the log');
 my $offset = -s $node->logfile;
 configure($node, api_key => "sk-with blank-$key");
 item_is_done('a key that is none is refused');
@@ -71,7 +72,7 @@ for my $statement (q{SET product_optimizer.model = 'x'}, q{SET product_optimizer
 	(undef, undef, $err) = $node->psql('postgres', $statement);
 	like($err, qr/cannot be changed now/, $statement);
 }
-configure($node, extra_body => '{"user": "everybody may see this"}');
+configure($node, extra_body => '{"user": "a superuser may see this"}');
 for my $user ([ 'a superuser', undef ], [ 'somebody else', 'clerk' ])
 {
 	my ($who, $role) = @$user;
@@ -86,7 +87,7 @@ for my $user ([ 'a superuser', undef ], [ 'somebody else', 'clerk' ])
 }
 (undef, undef, $err) = $node->psql('postgres', 'SHOW product_optimizer.api_key', extra_params => [ '-U', 'clerk' ]);
 like($err, qr/must be superuser|permission denied/, 'only a superuser is told that there is one');
-for my $name ('api_base_url', 'api_key_file', 'allow_plain_http')
+for my $name ('api_base_url', 'api_key_file', 'allow_plain_http', 'extra_body', 'instructions')
 {
 	(undef, undef, $err) = $node->psql('postgres', "SHOW product_optimizer.$name", extra_params => [ '-U', 'clerk' ]);
 	like($err, qr/must be superuser|permission denied/, "$name is a superuser's business");
