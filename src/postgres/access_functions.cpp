@@ -51,8 +51,54 @@ void GrantEach(const char* const* grants, Oid role) {
 
 void RevokeUse(Oid role) {
   const char* const name = QuotedRole(role);
-  ExecuteText(psprintf("REVOKE ALL ON FUNCTION %s, %s FROM %s", kFunctions, kHandOver, name));
-  ExecuteText(psprintf("REVOKE ALL ON %s FROM %s", kViews, name));
+  ExecuteText(psprintf("REVOKE ALL ON FUNCTION %s, %s, %s FROM %s CASCADE", kFunctions, kHandOver,
+                       kTriggerFunctions, name));
+  ExecuteText(psprintf("REVOKE ALL ON %s FROM %s CASCADE", kViews, name));
+  ExecuteText(psprintf("REVOKE ALL ON TYPE %s FROM %s CASCADE", kViews, name));
+}
+
+void RevokeTables(Oid role) {
+  const char* const name = QuotedRole(role);
+  for (const char* table : kTables) {
+    ExecuteText(psprintf("REVOKE ALL ON %s FROM %s CASCADE", table, name));
+    ExecuteText(psprintf("REVOKE ALL ON TYPE %s FROM %s CASCADE", table, name));
+  }
+  ExecuteText(psprintf("REVOKE ALL ON SEQUENCE %s FROM %s CASCADE", kSequences, name));
+}
+
+Statement find_rights = {
+    "WITH member AS MATERIALIZED ("
+    "  SELECT d.classid, d.objid FROM pg_catalog.pg_depend d"
+    "    JOIN pg_catalog.pg_extension e ON e.oid OPERATOR(pg_catalog.=) d.refobjid"
+    "                                  AND e.tableoid OPERATOR(pg_catalog.=) d.refclassid"
+    "   WHERE e.extname OPERATOR(pg_catalog.=) 'product_optimizer'"
+    "     AND d.deptype OPERATOR(pg_catalog.=) 'e'::\"char\""
+    "), a(class, oid, part, acl) AS ("
+    "  SELECT c.tableoid, c.oid, 0, c.relacl FROM pg_catalog.pg_class c"
+    "  UNION ALL SELECT c.tableoid, c.oid, t.attnum::pg_catalog.int4, t.attacl FROM pg_catalog.pg_class c"
+    "              JOIN pg_catalog.pg_attribute t ON t.attrelid OPERATOR(pg_catalog.=) c.oid"
+    "  UNION ALL SELECT p.tableoid, p.oid, 0, p.proacl FROM pg_catalog.pg_proc p"
+    "  UNION ALL SELECT y.tableoid, y.oid, 0, y.typacl FROM pg_catalog.pg_type y"
+    ") SELECT x.privilege_type, pg_catalog.pg_describe_object(a.class, a.oid, a.part), x.grantor"
+    "    FROM member m JOIN a ON a.class OPERATOR(pg_catalog.=) m.classid"
+    "                        AND a.oid OPERATOR(pg_catalog.=) m.objid, pg_catalog.aclexplode(a.acl) x"
+    "   WHERE x.grantee OPERATOR(pg_catalog.=) $1 ORDER BY 2, 1 LIMIT 1",
+    1,
+    {OIDOID}};
+
+/* What neither the owner nor the superuser gave, they cannot take: it is its grantor's. */
+void RefuseLeftRights(Oid role) {
+  Arguments arguments;
+  arguments.Set(0, ObjectIdGetDatum(role));
+  if (ReadLatest(find_rights, arguments) == 0) return;
+  bool is_null;
+  const char* const grantor = GetUserNameFromId(DatumGetObjectId(Column(0, 3, &is_null)), true);
+  ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+                  errmsg("role %s would keep %s on %s, granted by %s", GetUserNameFromId(role, false),
+                         SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
+                         SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2),
+                         grantor != nullptr ? grantor : "nobody"),
+                  errhint("First revoke_optimizer() its grantor, or REVOKE it as the grantor.")));
 }
 
 void RequireOwner(Oid owner) {
@@ -146,8 +192,8 @@ Datum product_optimizer_revoke(PG_FUNCTION_ARGS) {
     WorkAs(owner, [&] {
       ForgetStores(role);
       DropPolicies(role); /* those of a former name have no row */
-      for (const char* table : kTables)
-        ExecuteText(psprintf("REVOKE ALL ON %s FROM %s", table, QuotedRole(role)));
+      RevokeTables(role);
+      RefuseLeftRights(role);
     });
     return Datum{0};
   });

@@ -68,7 +68,13 @@ constexpr const char* kFunctions =
 
 constexpr const char* kHandOver = "hand_over_optimizer(regrole)"; /* for superusers */
 
+/* For nobody: they run as triggers. */
+constexpr const char* kTriggerFunctions =
+    "wake_worker(), note_arrivals(), schedule_item(), apply_store_access(), unpack_payload(), check_params()";
+
 constexpr const char* kViews = "job_progress, store_progress";
+
+constexpr const char* kSequences = "job_items_id_seq, jobs_id_seq";
 
 /* The tables of the queue; row-level security holds on the first three, where rows belong to stores. */
 constexpr const char* kTables[] = {"job_items", "jobs", "stores", "rate_limits", "homes", "store_access"};

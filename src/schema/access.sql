@@ -21,7 +21,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_revoke';
 COMMENT ON FUNCTION revoke_optimizer(regrole) IS
-'Takes back from a role every right on the extension''s tables, views and functions, and the policies for this role alone; for a superuser also USAGE on the schema. For the owner of job_items and superusers. Raises 22004 for NULL, 22023 for an unknown role or the owner, 42501 for other callers.';
+'Takes back from a role every right on the extension''s tables, sequences, views, functions and row types, what it passed on by WITH GRANT OPTION, and the policies for this role alone; for a superuser also USAGE on the schema. For the owner of job_items and superusers. Raises 22004 for NULL, 22023 for an unknown role or the owner, 42501 for other callers, 2BP01 while it has a right that another role passed on to it.';
 
 CREATE FUNCTION optimizer_row_security(enabled boolean) RETURNS void
 LANGUAGE C VOLATILE

@@ -70,6 +70,25 @@ SELECT is_empty('SELECT pg_temp.rights(oid) FROM pg_roles WHERE rolname ~ ''_rol
 SELECT is_empty('SELECT polname FROM pg_policy', 'no policy either');
 SELECT lives_ok('DROP ROLE producer_role, consumer_role, operator_role, reader_role, "all Of it"', 'nothing holds the roles');
 
+-- What a role passed on goes with it, and rights that no level gives go too.
+CREATE ROLE passer;
+CREATE ROLE taker;
+GRANT SELECT ON job_items, store_progress TO passer WITH GRANT OPTION;
+GRANT EXECUTE ON FUNCTION retry_failed, note_arrivals, check_params TO passer WITH GRANT OPTION;
+GRANT USAGE ON SEQUENCE job_items_id_seq TO passer WITH GRANT OPTION;
+GRANT USAGE ON TYPE job_items, job_progress TO passer WITH GRANT OPTION;
+SET LOCAL ROLE passer;
+GRANT SELECT ON job_items, store_progress TO taker;
+GRANT EXECUTE ON FUNCTION retry_failed, note_arrivals, check_params TO taker;
+GRANT USAGE ON SEQUENCE job_items_id_seq TO taker;
+GRANT USAGE ON TYPE job_items, job_progress TO taker;
+RESET ROLE;
+SELECT throws_ok($$ SELECT revoke_optimizer('taker') $$, '2BP01', 'role taker would keep EXECUTE on function check_params(), granted by passer', 'what is another''s to take is named');
+SELECT lives_ok($$ SELECT revoke_optimizer('passer') $$, 'revoked from who passed it on');
+SELECT is_empty($$ SELECT pg_temp.rights(r) FROM unnest(ARRAY['passer', 'taker']::regrole[]) r $$, 'neither has anything left');
+SELECT lives_ok($$ SELECT revoke_optimizer('taker') $$, 'nothing is left to name');
+SELECT lives_ok('DROP ROLE passer, taker', 'nor does anything hold them: sequences and types neither');
+
 -- Wrong calls.
 SELECT throws_ok($$ SELECT grant_optimizer('stranger', 'owner') $$, '22023', 'there is no level "owner"');
 SELECT throws_ok($$ SELECT grant_optimizer('stranger', NULL) $$, '22004', 'level must not be null');
