@@ -10,6 +10,7 @@ namespace product_optimizer {
 namespace {
 
 constexpr std::size_t kMaxErrorBytes = 1000;
+constexpr std::size_t kLeastSecret = 8;
 constexpr std::string_view kMask = "[key]";
 constexpr std::string_view kEllipsis = "\xE2\x80\xA6";
 
@@ -73,6 +74,13 @@ std::string PlainText(std::string_view bytes, std::size_t max_bytes) {
   if (max_bytes < kEllipsis.size()) return {};
   line.resize(Truncate(line, max_bytes - kEllipsis.size()).size());
   return line.append(kEllipsis);
+}
+
+std::string WithoutSecret(std::string text, std::string_view secret) {
+  if (secret.size() < kLeastSecret) return text;
+  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at + kMask.size()))
+    text.replace(at, secret.size(), kMask);
+  return text;
 }
 
 std::string PlainError(int status, std::string_view message, std::string_view request_id) {

@@ -21,7 +21,7 @@ constexpr std::size_t kMaxQuotedBytes = 120;
 constexpr int kStatusOfFailed = 500;
 
 /* What to say of an error, and what to do about it where the status tells. */
-std::string Explain(const ApiError& error, std::string_view body) {
+std::string Explain(const ApiError& error, std::string_view body, std::string_view secret) {
   if (error.status >= 300 && error.status <= 399) {
     return "the server redirects instead of answering; check the base URL of the API";
   }
@@ -29,8 +29,8 @@ std::string Explain(const ApiError& error, std::string_view body) {
   if (text.empty() && error.found) text = !error.code.empty() ? error.code : error.type;
   if (text.empty() && body.empty()) text = "the answer is empty";
   if (text.empty())
-    text =
-        "the answer is no error of the API, it begins: " + PlainText(body.substr(0, 1024), kMaxQuotedBytes);
+    text = "the answer is no error of the API, it begins: " +
+           PlainText(WithoutSecret(std::string(body), secret).substr(0, 1024), kMaxQuotedBytes);
   const bool wrong_url = (error.status == 404 && error.code != "model_not_found") || error.status == 405;
   return wrong_url ? PlainText(text, 800) + "; check the base URL of the API" : text;
 }
@@ -64,7 +64,9 @@ void ReadWait(const Reply& reply, std::string_view message, Outcome* outcome) {
 
 Outcome ReadReply(Api api, const Reply& reply) {
   Outcome outcome;
-  outcome.request_id = PlainText(FindHeader(reply.headers, "x-request-id").value_or(""), kMaxRequestIdBytes);
+  const auto masked = [&](std::string text) { return WithoutSecret(std::move(text), reply.secret); };
+  outcome.request_id = PlainText(masked(std::string(FindHeader(reply.headers, "x-request-id").value_or(""))),
+                                 kMaxRequestIdBytes);
 
   const bool success = reply.status >= 200 && reply.status <= 299;
   ApiError error;
@@ -75,16 +77,21 @@ Outcome ReadReply(Api api, const Reply& reply) {
   } else {
     error = ReadApiError(reply.status, reply.body);
   }
+  error.message = masked(std::move(error.message));
+  error.code = masked(std::move(error.code));
+  error.type = masked(std::move(error.type));
   if (!success || error.found) {
     Classify(error, &outcome);
-    outcome.error =
-        success && error.message.empty() ? "the API failed without a reason" : Explain(error, reply.body);
+    outcome.error = success && error.message.empty() ? "the API failed without a reason"
+                                                     : Explain(error, reply.body, reply.secret);
   }
   if (!success) HonourShouldRetry(reply.headers, &outcome);
   ReadWait(reply, error.message, &outcome);
   if (outcome.kind != OutcomeKind::kDone) {
-    outcome.error = PlainError(success ? 0 : reply.status, outcome.error, outcome.request_id);
+    outcome.error =
+        PlainError(success ? 0 : reply.status, masked(std::move(outcome.error)), outcome.request_id);
   }
+  outcome.model = masked(std::move(outcome.model));
   return outcome;
 }
 

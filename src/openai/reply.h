@@ -18,7 +18,8 @@ struct Reply {
   int status = 0;           /* HTTP status, 100 … 599 */
   std::string_view headers; /* the raw header block, lines ended by CRLF or LF */
   std::string_view body;
-  std::int64_t now_unix_s = 0; /* the wall clock, for Retry-After as an HTTP date */
+  std::int64_t now_unix_s = 0;  /* the wall clock, for Retry-After as an HTTP date */
+  std::string_view secret = {}; /* the key that was sent: of the outcome only the result may hold it */
 };
 
 /* A reply that arrived whole. */

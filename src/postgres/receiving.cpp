@@ -24,10 +24,10 @@ constexpr std::uint64_t kLongestRewriteNs = 30'000 * kNsPerMs;
 /* The share of the time that may go into waits for the same locks again is one in so many. */
 constexpr std::uint64_t kLockShare = 10;
 
-Outcome ReadCompletion(Api api, const HttpCompletion& completion) {
+Outcome ReadCompletion(Api api, const HttpCompletion& completion, std::string_view key) {
   if (!completion.error_code.empty()) return ReadTransportFailure(completion.error_code, completion.error);
   return ReadReply(api, {completion.status, completion.headers, completion.body,
-                         static_cast<std::int64_t>(std::time(nullptr))});
+                         static_cast<std::int64_t>(std::time(nullptr)), key});
 }
 
 /* A 429 says so itself, and its wait is exact. */
@@ -262,7 +262,7 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
     const auto found = worker.in_flight.find(completion.id);
     const InFlight sent = std::move(found->second);
     worker.in_flight.erase(found);
-    Outcome outcome = ReadCompletion(sent.api, completion);
+    Outcome outcome = ReadCompletion(sent.api, completion, worker.api_key.key);
     /* A job that names a model nobody has, or may use, is that job's fault, and must not stop the others. */
     if (outcome.kind == OutcomeKind::kBlock && outcome.of_model_alone && sent.job_chose_model) {
       if (outcome.error_code == "model_not_found" || worker.key_works) {
