@@ -5,11 +5,16 @@
  *   what a trigger, constraint or child table of that owner does, it does with its owner's own rights,
  * whoever called.
  *
- *   Always as a security-restricted operation: nothing in it can SET ROLE, leave a trigger or a cursor for
- *   later, when the caller is back, or put temporary objects in the caller's way.
+ *   Always as a security-restricted operation: nothing in it can SET ROLE, leave a trigger for later, when the
+ *   caller is back, or put temporary objects in the caller's way.  PostgreSQL does not forbid it to replace the
+ *   caller's cursors and prepared statements, which run with the caller's rights when they are next used:
+ *   in a function of ours caller_session.h does, wherever the session is not the owner's own.
  */
 #pragma once
 
+#include <optional>
+
+#include "postgres/caller_session.h"
 #include "postgres/guard.h"
 #include "postgres/prelude.h"
 
@@ -50,6 +55,8 @@ class RoleScope {
   RoleScope(const RoleScope&) = delete;
   RoleScope& operator=(const RoleScope&) = delete;
 
+  /* The session, or who calls in it, is somebody else. */
+  bool IsForeign(Oid role) const noexcept { return before_.user != role || GetSessionUserId() != role; }
   void UndoSettings();
   static void HideRow(const PgError& error) noexcept;
 
@@ -63,7 +70,10 @@ template <typename F>
 Datum AsRole(Oid role, F&& body) {
   RoleScope scope(role);
   try {
+    std::optional<CallerSession> session;
+    if (scope.IsForeign(role)) session.emplace().HoldCursors();
     const Datum result = body();
+    if (session) session->CheckCursors();
     scope.UndoSettings();
     return result;
   } catch (const PgError& error) {

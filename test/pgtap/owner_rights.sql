@@ -54,9 +54,79 @@ SELECT is(array_agg(DISTINCT by::text), '{mallory}', 'the trigger always ran as 
 SELECT is(array_agg(DISTINCT state), CASE WHEN command LIKE 'SET search_path%' OR command LIKE 'SET work_mem%' THEN '{done}' ELSE '{42501}' END::text[],
           'inside: ' || command) FROM tried GROUP BY command ORDER BY command;
 
--- A deferred trigger would run at the caller's commit, with the caller's rights: it cannot be left.
+-- Cursors and prepared statements run later with the rights of whoever uses them: those of the caller stay his own.
 SET LOCAL ROLE mallory;
 DROP TRIGGER try_everything ON job_items;
+CREATE FUNCTION become() RETURNS text LANGUAGE sql AS 'SELECT current_user::text';
+CREATE FUNCTION replace_cursor() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  c refcursor := 'callers_cursor';
+BEGIN
+  CLOSE c;
+  OPEN c FOR SELECT become();
+  RETURN NULL;
+END $$;
+CREATE FUNCTION leave_cursor() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  c refcursor := 'owners_cursor';
+BEGIN
+  OPEN c FOR SELECT become();
+  RETURN NULL;
+END $$;
+CREATE FUNCTION close_all() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CLOSE ALL'; RETURN NULL; END $$;
+CREATE FUNCTION replace_statement() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE 'DEALLOCATE callers_statement';
+  EXECUTE 'PREPARE callers_statement AS SELECT become()';
+  RETURN NULL;
+END $$;
+CREATE FUNCTION leave_statement() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'PREPARE owners_statement AS SELECT become()'; RETURN NULL; END $$;
+CREATE FUNCTION use_cursor() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  c CURSOR FOR SELECT 1;
+  r record;
+BEGIN
+  OPEN c;
+  CLOSE c;
+  FOR r IN SELECT 1 LOOP NULL; END LOOP;
+  RETURN NULL;
+END $$;
+RESET ROLE;
+CREATE FUNCTION pg_temp.with_trigger(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  SET LOCAL ROLE mallory;
+  DROP TRIGGER IF EXISTS attack ON job_items;
+  EXECUTE format('CREATE TRIGGER attack AFTER UPDATE ON job_items FOR EACH STATEMENT EXECUTE FUNCTION %I()', name);
+  RESET ROLE;
+END $$;
+DECLARE callers_cursor CURSOR FOR SELECT 'his own' AS whose FROM generate_series(1, 9);
+PREPARE callers_statement AS SELECT 'his own' AS whose;
+SELECT pg_temp.with_trigger('replace_cursor');
+SELECT throws_ok('SELECT retry_failed()', '24000', 'cannot drop pinned portal "callers_cursor"', 'a cursor of the caller is not replaced');
+SELECT pg_temp.with_trigger('close_all');
+SELECT throws_ok('SELECT retry_failed()', '42501', 'cannot execute CLOSE within security-restricted operation', 'nor closed with all others');
+SELECT pg_temp.with_trigger('leave_cursor');
+SELECT throws_ok('SELECT retry_failed()', '42501', 'cannot leave a cursor open within security-restricted operation', 'and none is left for him');
+SELECT is_empty($$ SELECT name FROM pg_cursors WHERE name = 'owners_cursor' $$, 'that one is gone');
+SELECT pg_temp.with_trigger('replace_statement');
+SELECT throws_ok('SELECT retry_failed()', '42501', 'cannot execute DEALLOCATE within security-restricted operation', 'a prepared statement of the caller is not replaced');
+SELECT pg_temp.with_trigger('leave_statement');
+SELECT throws_ok('SELECT retry_failed()', '42501', 'cannot execute PREPARE within security-restricted operation', 'nor is one left for him');
+SELECT pg_temp.with_trigger('use_cursor');
+SELECT lives_ok('SELECT retry_failed()', 'cursors that a trigger closes are its own affair');
+FETCH callers_cursor \gset fetched_
+SELECT is(:'fetched_whose'::text, 'his own', 'the cursor is the caller''s');
+EXECUTE callers_statement \gset executed_
+SELECT is(:'executed_whose'::text, 'his own', 'and so is the statement');
+CLOSE callers_cursor;
+DEALLOCATE callers_statement;
+SELECT is_empty($$ SELECT name FROM pg_cursors WHERE name = 'callers_cursor' $$, 'afterwards he can close them');
+SET LOCAL ROLE mallory;
+DROP TRIGGER attack ON job_items;
+RESET ROLE;
+
+-- A deferred trigger would run at the caller's commit, with the caller's rights: it cannot be left.
+SET LOCAL ROLE mallory;
 CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON job_items DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION try_everything();
 INSERT INTO job_items (id, instance_id, payload) VALUES (6, 'a', '1');
 RESET ROLE;
