@@ -20,6 +20,7 @@ GRANT SELECT ON job_progress, store_progress TO plain;
 INSERT INTO jobs (id, instance_id, name, instructions) VALUES (101, 'a', 'of a', 'x'), (102, 'b', 'of b', 'b''s own'), (103, NULL, 'of nobody', 'x');
 INSERT INTO job_items (id, job_id, instance_id, payload) VALUES (1, 101, 'a', '1'), (2, 101, 'a', '2'), (3, 102, 'b', '3'), (4, NULL, 'it''s', '4'), (5, NULL, 'c', '5');
 INSERT INTO stores (instance_id) VALUES ('a'), ('b'), ('c');
+SELECT setval(pg_get_serial_sequence('job_items', 'id'), 1000);
 
 -- Off by default.
 SET LOCAL ROLE tenant_a;
@@ -47,6 +48,28 @@ SELECT throws_ok('INSERT INTO job_items (job_id, instance_id, payload) VALUES (1
 SELECT lives_ok('INSERT INTO job_items (job_id, instance_id, payload) VALUES (101, ''a'', ''1''), (NULL, ''a, too'', ''2'')', 'its own are let in');
 SELECT throws_ok('SELECT why_waiting(3)', '22023', 'item 3 does not exist', 'why_waiting() says no more than the table');
 SELECT isnt(why_waiting(1), NULL, 'and answers for its own');
+-- It is decided from store_access, as the owner: no policy of the owner's runs with the rights of whoever asks.
+RESET ROLE;
+SAVEPOINT own_policy;
+GRANT CREATE ON SCHEMA :schema TO queue_owner;
+SET LOCAL ROLE queue_owner;
+CREATE FUNCTION trap() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'ran as %', current_user; END $$;
+CREATE POLICY trap ON job_items AS RESTRICTIVE TO PUBLIC USING (trap());
+SET LOCAL ROLE tenant_a;
+SELECT throws_ok('SELECT id FROM job_items', 'P0001', 'ran as tenant_a', 'a policy of the owner runs when the caller reads the table');
+SELECT lives_ok('SELECT why_waiting(1)', 'and not in why_waiting()');
+SET LOCAL ROLE clerk_of_a;
+SELECT lives_ok('SELECT why_waiting(1)', 'a member of the role may ask');
+SELECT throws_ok('SELECT why_waiting(3)', '22023', 'item 3 does not exist', 'and of no other store');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION why_waiting TO plain;
+SET LOCAL ROLE plain;
+SELECT throws_ok('SELECT why_waiting(1)', '22023', 'item 1 does not exist', 'a role without a level sees none');
+RESET ROLE;
+SET LOCAL ROLE everything;
+SELECT lives_ok('SELECT why_waiting(3)', 'one without a list asks of all');
+RESET ROLE;
+ROLLBACK TO own_policy;
 SET LOCAL ROLE "Tenant B";
 SELECT is(array_agg(id ORDER BY id), ARRAY[3]::bigint[], 'the other tenant sees its own') FROM job_items;
 SELECT throws_ok('SELECT why_waiting(1)', '22023', 'item 1 does not exist', 'and nothing else');
