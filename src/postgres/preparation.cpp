@@ -122,8 +122,9 @@ bool Preparation::IsBehind(Candidate& candidate, const Prepared& prepared) {
  * behind it.
  */
 Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict) {
+  /* Tenants read it in why_waiting(): it names no store. */
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
-              (verdict.by_store ? "store " + OneLine(candidate.item.instance_id, 64) : prepared.bucket.model);
+              (verdict.by_store ? "a store's own limit" : prepared.bucket.model);
   const std::uint64_t due_ns = SaturatingAdd(NowNs(), verdict.verdict.wait_ns);
   if (!verdict.by_store) {
     wait_ns_ = std::min(wait_ns_, verdict.verdict.wait_ns);
