@@ -33,6 +33,7 @@ BucketRef BucketArgument(FunctionCallInfo fcinfo, int index) {
   const std::map<std::string, Limits> own = ReadModelLimits(settings.limits);
   const auto found = own.find(ref.model);
   ref.limits = found != own.end() ? found->second : settings.limits;
+  ref.configured = found != own.end() || ref.model == settings.request.model;
   return ref;
 }
 

@@ -24,6 +24,7 @@ BucketRef BucketOfModel(const Worker& worker, const std::string& model) {
   ref.model = model;
   const auto own = worker.model_limits.find(model);
   ref.limits = own != worker.model_limits.end() ? own->second : worker.settings.limits;
+  ref.configured = own != worker.model_limits.end() || model == worker.settings.request.model;
   return ref;
 }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <type_traits>
 #include <utility>
 
+#include "postgres/bucket_table.h"
 #include "postgres/clock.h"
 #include "postgres/shared_state.h"
 
@@ -12,24 +12,8 @@ namespace product_optimizer {
 
 namespace {
 
-constexpr long kMostBuckets = 1024;
+constexpr char kSharedModels[] = "(all others)";
 
-/* Two names share a bucket only when they agree in their first 200 bytes and in a 64-bit hash. */
-struct BucketKey {
-  Oid database; /* InvalidOid: the bucket of a model */
-  std::uint32_t unused;
-  std::uint64_t hash;
-  char name[208];
-};
-
-struct BucketEntry {
-  BucketKey key;
-  Bucket bucket;
-};
-
-static_assert(std::is_trivially_copyable_v<BucketEntry>, "shared memory holds plain data only");
-
-HTAB* buckets = nullptr;
 LWLock* buckets_lock = nullptr;
 
 enum class Asker { kWorker, kCaller };
@@ -42,43 +26,8 @@ struct Reserved {
 /* What this process has reserved, by database (InvalidOid: a model's) and name. */
 std::map<std::pair<Oid, std::string>, Reserved>* reservations = nullptr;
 
-BucketKey KeyOf(Oid database, const std::string& name) {
-  BucketKey key{};
-  key.database = database;
-  key.hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(name.data()),
-                                 static_cast<int>(name.size()), 0);
-  strlcpy(key.name, name.c_str(), sizeof key.name);
-  return key;
-}
-
-/* Nothing to remember: full in both dimensions, nothing on its way out, no hold, no use. */
-bool IsIdle(const Bucket& bucket, std::uint64_t now) {
-  const auto is_idle = [now](const Meter& meter) {
-    return meter.full_at <= now && meter.unsent == 0 && meter.used.Sum(now) == 0;
-  };
-  return is_idle(bucket.requests) && is_idle(bucket.tokens) && bucket.hold_until_ns <= now &&
-         EffectiveShare(bucket, now) >= 1;
-}
-
-void ForgetIdleBuckets(std::uint64_t now) {
-  HASH_SEQ_STATUS scan;
-  hash_seq_init(&scan, buckets);
-  while (auto* entry = static_cast<BucketEntry*>(hash_seq_search(&scan)))
-    if (IsIdle(entry->bucket, now)) hash_search(buckets, &entry->key, HASH_REMOVE, nullptr);
-}
-
-/* Null when every bucket is in use: the caller then grants nothing. */
-Bucket* FindOrStart(Oid database, const std::string& name, const Limits& limits, std::uint64_t now) {
-  const BucketKey key = KeyOf(database, name);
-  bool found = false;
-  auto* entry = static_cast<BucketEntry*>(hash_search(buckets, &key, HASH_FIND, &found));
-  if (found) return &entry->bucket;
-  if (hash_get_num_entries(buckets) >= kMostBuckets) ForgetIdleBuckets(now);
-  if (hash_get_num_entries(buckets) >= kMostBuckets) return nullptr;
-  entry = static_cast<BucketEntry*>(hash_search(buckets, &key, HASH_ENTER_NULL, &found));
-  if (entry == nullptr) return nullptr;
-  StartEmpty(entry->bucket, limits, now);
-  return &entry->bucket;
+Bucket* FindModel(const BucketRef& ref, std::uint64_t now) {
+  return FindOrStart(InvalidOid, ref.model, ref.limits, ref.configured, now, nullptr);
 }
 
 bool HasStoreLimit(const BucketRef& ref) {
@@ -92,9 +41,9 @@ struct BucketPair {
 };
 
 BucketPair FindPair(const BucketRef& ref, std::uint64_t now) {
-  BucketPair pair{FindOrStart(InvalidOid, ref.model, ref.limits, now), nullptr, true};
+  BucketPair pair{FindModel(ref, now), nullptr, true};
   const bool limited = HasStoreLimit(ref);
-  if (limited) pair.store = FindOrStart(MyDatabaseId, ref.instance_id, ref.store_limits, now);
+  if (limited) pair.store = FindOrStart(MyDatabaseId, ref.instance_id, ref.store_limits, true, now, pair.model);
   pair.complete = pair.model != nullptr && (pair.store != nullptr || !limited);
   return pair;
 }
@@ -197,15 +146,11 @@ SharedVerdict TakeFromBoth(const BucketRef& ref, Asker asker, std::int64_t reque
 }  // namespace
 
 Size SharedLimiterSize() {
-  return hash_estimate_size(kMostBuckets, sizeof(BucketEntry));
+  return BucketTableSize();
 }
 
 void StartSharedLimiter(LWLock* lock) {
-  HASHCTL info{};
-  info.keysize = sizeof(BucketKey);
-  info.entrysize = sizeof(BucketEntry);
-  buckets =
-      ShmemInitHash("product_optimizer buckets", kMostBuckets, kMostBuckets, &info, HASH_ELEM | HASH_BLOBS);
+  StartBucketTable();
   buckets_lock = lock;
 }
 
@@ -234,15 +179,15 @@ void CancelAllReservations() {
   if (reservations == nullptr) return;
   LockScope scope(buckets_lock);
   for (const auto& [bucket, mine] : *reservations) {
-    const BucketKey key = KeyOf(bucket.first, bucket.second);
-    auto* const entry = static_cast<BucketEntry*>(hash_search(buckets, &key, HASH_FIND, nullptr));
-    if (entry != nullptr) Cancel(entry->bucket, mine.requests, mine.tokens);
+    Bucket* const found = FindOwnOrShared(bucket.first, bucket.second);
+    if (found != nullptr) Cancel(*found, mine.requests, mine.tokens);
   }
   reservations->clear();
 }
 
 SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
                             std::uint64_t* left_at_ns) {
+  if (requests == 0 && tokens == 0) return {}; /* nothing to take, and no bucket to start for it */
   return TakeFromBoth(
       ref, Asker::kCaller, requests, tokens,
       [&](Bucket& bucket, const Limits& limits, std::uint64_t now, std::int64_t r, std::int64_t t) {
@@ -268,7 +213,7 @@ void SettleSharedTokens(const BucketRef& ref, std::uint64_t left_at_ns, std::int
 void HoldOffShared(const BucketRef& ref, std::uint64_t left_at_ns, std::uint64_t wait_ns, bool slow_down) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
-  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
+  Bucket* const bucket = FindModel(ref, now);
   if (bucket != nullptr) HoldOff(*bucket, ref.limits, now, left_at_ns, wait_ns, slow_down);
 }
 
@@ -276,7 +221,7 @@ void LearnShared(const BucketRef& ref, const Departure& departure, const ServerR
                  const ServerReading* tokens) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
-  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
+  Bucket* const bucket = FindOwn(InvalidOid, ref.model); /* one shared by models tells of none */
   if (bucket == nullptr) return;
   if (requests != nullptr) LearnFromServer(bucket->requests.server, now, *requests, departure.requests);
   if (tokens != nullptr) LearnFromServer(bucket->tokens.server, now, *tokens, departure.tokens);
@@ -285,7 +230,7 @@ void LearnShared(const BucketRef& ref, const Departure& departure, const ServerR
 Room SharedRoom(const BucketRef& ref, bool wants_turn) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
-  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
+  Bucket* const bucket = FindModel(ref, now);
   if (bucket == nullptr) return {0, 0, kTooManyBuckets};
   const std::uint64_t taker = Taker(Asker::kWorker);
   const Verdict turn = Turn(*bucket, taker, now, wants_turn);
@@ -300,7 +245,7 @@ Room SharedRoom(const BucketRef& ref, bool wants_turn) {
 void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns) {
   LockScope scope(buckets_lock);
   const std::uint64_t now = NowNs();
-  Bucket* const bucket = FindOrStart(InvalidOid, ref.model, ref.limits, now);
+  Bucket* const bucket = FindModel(ref, now);
   if (bucket == nullptr) return;
   StepAside(bucket->turns, Taker(Asker::kWorker));
   if (due_ns > now) NoteRefused(bucket->turns, Taker(Asker::kWorker), now, due_ns - now);
@@ -308,12 +253,14 @@ void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns) {
 
 std::vector<BucketReport> ReportBuckets() {
   std::vector<BucketReport> reports;
-  reports.reserve(kMostBuckets); /* nothing may be allocated under the lock */
+  reports.reserve(kMostPlaces + 1); /* nothing may be allocated under the lock */
   LockScope scope(buckets_lock, LW_SHARED);
-  HASH_SEQ_STATUS scan;
-  hash_seq_init(&scan, buckets);
-  while (const auto* entry = static_cast<const BucketEntry*>(hash_seq_search(&scan)))
-    if (entry->key.database == InvalidOid) reports.push_back({entry->key.name, entry->bucket});
+  VisitModels(
+      [](const char* name, const Bucket& bucket, void* context) {
+        static_cast<std::vector<BucketReport>*>(context)->push_back(
+            {name[0] == '\0' ? kSharedModels : name, bucket});
+      },
+      &reports);
   return reports;
 }
 

@@ -23,6 +23,7 @@ struct BucketRef {
   Limits limits;
   std::string instance_id; /* empty: no limit of its own */
   Limits store_limits;     /* 0 in a dimension: not limited there */
+  bool configured = false; /* the model is the setting's or has a row in rate_limits */
 };
 
 /* From the shared memory hooks only. */
