@@ -92,7 +92,7 @@ void RefuseLeftRights(Oid role) {
   arguments.Set(0, ObjectIdGetDatum(role));
   if (ReadLatest(find_rights, arguments) == 0) return;
   bool is_null;
-  const char* const grantor = GetUserNameFromId(DatumGetObjectId(Column(0, 3, &is_null)), true);
+  const char* const grantor = GetUserNameFromId(DatumGetObjectId(Column(0, 3, OIDOID, &is_null)), true);
   ereport(ERROR, (errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
                   errmsg("role %s would keep %s on %s, granted by %s", GetUserNameFromId(role, false),
                          SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
