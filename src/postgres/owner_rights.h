@@ -5,9 +5,9 @@
  *   what a trigger, constraint or child table of that owner does, it does with its owner's own rights,
  * whoever called.
  *
- *   Always as a security-restricted operation: nothing in it can SET ROLE, leave a trigger for later, when the
- *   caller is back, or put temporary objects in the caller's way.  PostgreSQL does not forbid it to replace the
- *   caller's cursors and prepared statements, which run with the caller's rights when they are next used:
+ *   Always as a security-restricted operation: nothing in it can SET ROLE, leave a trigger for later, when
+ * the caller is back, or put temporary objects in the caller's way.  PostgreSQL does not forbid it to replace
+ * the caller's cursors and prepared statements, which run with the caller's rights when they are next used:
  *   in a function of ours caller_session.h does, wherever the session is not the owner's own.
  */
 #pragma once

@@ -43,7 +43,8 @@ struct BucketPair {
 BucketPair FindPair(const BucketRef& ref, std::uint64_t now) {
   BucketPair pair{FindModel(ref, now), nullptr, true};
   const bool limited = HasStoreLimit(ref);
-  if (limited) pair.store = FindOrStart(MyDatabaseId, ref.instance_id, ref.store_limits, true, now, pair.model);
+  if (limited)
+    pair.store = FindOrStart(MyDatabaseId, ref.instance_id, ref.store_limits, true, now, pair.model);
   pair.complete = pair.model != nullptr && (pair.store != nullptr || !limited);
   return pair;
 }

@@ -69,8 +69,8 @@ bool IsHeldByRowSecurity(FunctionCallInfo fcinfo, Oid caller) {
 }
 
 /*
- * For such a caller, a row that his grants do not let him see does not exist.  Asked as the owner: a query as the
- * caller would run the owner's policies, and what these call, with the caller's rights.
+ * For such a caller, a row that his grants do not let him see does not exist.  Asked as the owner: a query as
+ * the caller would run the owner's policies, and what these call, with the caller's rights.
  */
 void RefuseHiddenItem(Oid caller, std::int64_t id) {
   Call([&] {
