@@ -126,6 +126,7 @@ class FairQueue {
   void ForgetOverflow() { state_.overflowed = false; }
 
   std::uint32_t waiting() const { return state_.ready; }
+  std::uint32_t known() const { return state_.ready + state_.parked; }
   std::uint64_t NextUnparkNs() const; /* UINT64_MAX: nobody is parked */
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include "postgres/clock.h"
@@ -71,6 +72,9 @@ class Claim {
 
   /* Locks what the queue has to give; how many rows are locked. */
   std::int64_t Lock(bool with_payload);
+
+  /* Stores that had nothing to give. */
+  std::int64_t empty() const { return empty_; }
 
   /* There may be more stores to ask. */
   bool gave_up() const { return empty_ >= kMostEmpty; }
@@ -307,16 +311,21 @@ ClaimResult Claim::Take(const Chooser& chooser) {
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
   LookAtOwnRows(request.max_items);
   bool found = false;
+  std::optional<std::int64_t> to_ask; /* stores, before nobody is asked again */
   for (;;) {
     Claim claim(request);
     const std::int64_t locked = claim.Lock(static_cast<bool>(chooser));
     ClaimResult result = claim.Take(chooser);
     if (locked > 0) return result;
     /*
-     * A worker comes again at once; to others nothing claimed means that nothing waits.  Under an old
-     * snapshot the stores stay in line, so it would not end.
+     * A worker comes again at once; to others nothing claimed means that nothing waits.  Some may be in
+     * line again when they were asked: under an old snapshot, or with policies that only this transaction
+     * sees.
      */
-    if (claim.gave_up() && !request.strict && !IsolationUsesXactSnapshot()) continue;
+    if (claim.gave_up() && !request.strict) {
+      to_ask = to_ask ? *to_ask - claim.empty() : std::int64_t{LookAtQueue().known};
+      if (*to_ask > 0) continue;
+    }
     /* Found, but not to be had: others have these rows locked. */
     result.met_locked = found;
     if (found || !MayWalkWhenIdle(NowNs())) return result;

@@ -122,7 +122,7 @@ QueueScope::~QueueScope() {
 
 QueueOutlook LookAtQueue() {
   QueueScope scope;
-  return {scope.queue().waiting(), scope.queue().NextUnparkNs()};
+  return {scope.queue().known(), scope.queue().waiting(), scope.queue().NextUnparkNs()};
 }
 
 void ForgetStorePolicies() {

@@ -65,8 +65,9 @@ class QueueScope {
   FairQueue queue_;
 };
 
-/* What a worker has to know to go to sleep. */
+/* What a worker has to know to go to sleep, and a claimer to give up. */
 struct QueueOutlook {
+  std::uint32_t known;          /* stores that wait, those included that may not be claimed from now */
   std::uint32_t waiting;        /* stores that can be claimed from, as far as is known */
   std::uint64_t next_unpark_ns; /* UINT64_MAX: none is parked */
 };

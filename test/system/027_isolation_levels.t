@@ -41,10 +41,15 @@ $old->query_safe('COMMIT');
 is(sql('SELECT count(*) FROM claim_pending_items(3000)'), 3000, '… nor hidden');
 sql('TRUNCATE job_items');
 
-sql(q{INSERT INTO stores (instance_id, paused) SELECT 'store ' || n, true FROM generate_series(1, 2500) n});
+my $pause = q{INSERT INTO stores (instance_id, paused) SELECT 'store ' || n, true FROM generate_series(1, 2500) n};
+sql($pause);
 sql(insert(2500, 1));
-is(sql("SET statement_timeout = 60000; $repeatable; SELECT count(*) FROM claim_pending_items(100); COMMIT"), 0, 'thousands of paused stores: it ends');
-sql('DELETE FROM stores; TRUNCATE job_items');
+my $claim = 'SELECT count(*) FROM claim_pending_items(100)';
+is(sql("$repeatable; INSERT INTO job_items (instance_id, payload) VALUES ('the last one', '1'); $claim; ROLLBACK"), 1, 'thousands of paused stores: who comes behind them is served');
+is(sql("SET statement_timeout = 60000; $repeatable; $claim; COMMIT"), 0, '… and the claim of nothing ends');
+sql('DELETE FROM stores');
+is(sql("SET statement_timeout = 60000; BEGIN; $pause; $claim; ROLLBACK"), 0, '… also when its own transaction paused them');
+sql('TRUNCATE job_items');
 
 # max_in_flight is what runs now, not what ran when the snapshot was taken.
 sql(q{INSERT INTO stores (instance_id, max_in_flight) VALUES ('store 1', 2)});
