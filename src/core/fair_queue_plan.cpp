@@ -50,6 +50,14 @@ double FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chose
   };
   std::vector<std::size_t> line; /* a heap */
   line.reserve(chosen.capacity());
+  std::unordered_map<SlotIndex, std::int64_t> given;
+  if (request.given != nullptr) {
+    for (const auto& [name, rows] : *request.given) {
+      const SlotIndex index = pool_.Find(id_, name);
+      if (index != kNoSlot) given.emplace(index, rows);
+    }
+  }
+  /* From here on stores are out of line, and nothing allocates. */
   std::int64_t room = request.max_items;
   const auto push = [&](std::size_t i) {
     line.push_back(i);
@@ -62,11 +70,9 @@ double FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chose
         (first == nullptr || pool_[root].turn < first->turn ||
          (pool_[root].turn == first->turn && pool_[root].order < first->order))) {
       std::int64_t cap = request.max_per_store;
-      if (request.given != nullptr) {
-        const auto given = request.given->find(pool_.Name(root));
-        if (given != request.given->end())
-          cap = given->second == kNothingMore ? kNothingMore : std::max<std::int64_t>(cap - given->second, 0);
-      }
+      const auto gave = given.find(root);
+      if (gave != given.end())
+        cap = gave->second == kNothingMore ? kNothingMore : std::max<std::int64_t>(cap - gave->second, 0);
       Dequeue(root);
       const Store& store = pool_[root];
       chosen.push_back({root, store.turn, store.order, store.turn, store.order, StepOf(store), 0, cap});
