@@ -114,7 +114,6 @@ class StorePool {
 
   /* Slots in use, those that hold the rest of a long name included. */
   std::uint32_t used() const { return used_; }
-  std::uint32_t ever_used() const { return ever_used_; }
   std::uint32_t free() const { return capacity_ - used_; }
 
   /* Stores that a queue may have whatever the others have … */

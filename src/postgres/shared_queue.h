@@ -53,7 +53,6 @@ class QueueScope {
 
   FairQueue& queue() { return queue_; }
   Walk& walk() { return *walk_; }
-  bool is_shared() const { return lock_ != nullptr; }
 
  private:
   struct Place;
