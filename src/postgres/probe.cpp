@@ -65,17 +65,6 @@ Statement take = {
 constexpr float kLeastWeight = 0.001F;
 constexpr float kMostWeight = 1000;
 
-struct DatumArray {
-  explicit DatumArray(std::size_t size) : values(static_cast<Datum*>(palloc((size + 1) * sizeof(Datum)))) {}
-  Datum* values;
-  int count = 0;
-
-  void Add(Datum value) { values[count++] = value; }
-  Datum Make(Oid type, int length, bool by_value, char alignment) const {
-    return PointerGetDatum(construct_array(values, count, type, length, by_value, alignment));
-  }
-};
-
 void ReadRow(std::uint64_t row, LockedRow& locked) {
   bool is_null;
   ItemPointerCopy(reinterpret_cast<ItemPointer>(DatumGetPointer(Column(row, 2, TIDOID, &is_null))),
@@ -105,7 +94,7 @@ bool IsBefore(const LockedRow& a, const LockedRow& b) {
 Datum StoresOf(const std::vector<Part*>& parts) {
   DatumArray stores(parts.size());
   for (const Part* part : parts) stores.Add(KeyDatum(part->turn.name));
-  return stores.Make(TEXTOID, -1, false, TYPALIGN_INT);
+  return stores.Make(TEXTOID);
 }
 
 /* Of the row of an answer that numbers the parts from 1 in its first column. */
@@ -166,9 +155,9 @@ void LockRows(const std::vector<Part*>& parts, bool with_payload) {
     }
     Arguments arguments;
     arguments.Set(0, StoresOf(parts));
-    arguments.Set(1, priorities.Make(INT2OID, 2, true, TYPALIGN_SHORT));
-    arguments.Set(2, ids.Make(INT8OID, 8, true, TYPALIGN_DOUBLE));
-    arguments.Set(3, limits.Make(INT8OID, 8, true, TYPALIGN_DOUBLE));
+    arguments.Set(1, priorities.Make(INT2OID));
+    arguments.Set(2, ids.Make(INT8OID));
+    arguments.Set(3, limits.Make(INT8OID));
     const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
     for (std::uint64_t row = 0; row < found; row++) {
       ReadRow(row, parts[PartOf(row)]->rows.emplace_back());
@@ -194,7 +183,7 @@ std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<LockedRow*
     DatumArray tids(rows.size());
     for (LockedRow* row : rows) tids.Add(PointerGetDatum(&row->ctid));
     Arguments arguments;
-    arguments.Set(0, tids.Make(TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT));
+    arguments.Set(0, tids.Make(TIDOID));
     arguments.Set(1, TextDatum(claimed_by));
     arguments.Set(2, IntervalDatum(lease_ms));
     const std::uint64_t count = ExecuteNoted(take, arguments);

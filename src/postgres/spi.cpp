@@ -174,4 +174,14 @@ Datum IntervalDatum(std::int64_t milliseconds) {
   return IntervalPGetDatum(interval);
 }
 
+DatumArray::DatumArray(std::size_t most) : values(static_cast<Datum*>(palloc((most + 1) * sizeof(Datum)))) {}
+
+Datum DatumArray::Make(Oid type) const {
+  std::int16_t length;
+  bool by_value;
+  char alignment;
+  get_typlenbyvalalign(type, &length, &by_value, &alignment);
+  return PointerGetDatum(construct_array(values, count, type, length, by_value, alignment));
+}
+
 }  // namespace product_optimizer

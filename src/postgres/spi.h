@@ -89,4 +89,14 @@ Datum JsonbDatum(std::string_view utf8);
 /* Milliseconds as an interval datum. */
 Datum IntervalDatum(std::int64_t milliseconds);
 
+/* An array in the making, of so many values at most. */
+struct DatumArray {
+  explicit DatumArray(std::size_t most);
+  void Add(Datum value) { values[count++] = value; }
+  Datum Make(Oid type) const;
+
+  Datum* values;
+  int count = 0;
+};
+
 }  // namespace product_optimizer

@@ -76,8 +76,7 @@ Statement release_all = {
 
 Statement lock_running = {
     "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING' FOR NO KEY UPDATE "
-    "SKIP "
-    "LOCKED",
+    "SKIP LOCKED",
     1,
     {INT8ARRAYOID}};
 
@@ -163,17 +162,15 @@ std::int64_t PutInLine(Statement& statement, const Arguments& arguments, std::st
 }
 
 Datum IdArray(const std::vector<std::int64_t>& ids) {
-  auto* const values = static_cast<Datum*>(palloc((ids.size() + 1) * sizeof(Datum)));
-  for (std::size_t i = 0; i < ids.size(); i++) values[i] = Int64GetDatum(ids[i]);
-  return PointerGetDatum(
-      construct_array(values, static_cast<int>(ids.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
+  DatumArray array(ids.size());
+  for (const std::int64_t id : ids) array.Add(Int64GetDatum(id));
+  return array.Make(INT8OID);
 }
 
 Datum StoreArray(const std::vector<std::string>& stores) {
-  auto* const values = static_cast<Datum*>(palloc((stores.size() + 1) * sizeof(Datum)));
-  for (std::size_t i = 0; i < stores.size(); i++) values[i] = KeyDatum(stores[i]);
-  return PointerGetDatum(
-      construct_array(values, static_cast<int>(stores.size()), TEXTOID, -1, false, TYPALIGN_INT));
+  DatumArray array(stores.size());
+  for (const std::string& store : stores) array.Add(KeyDatum(store));
+  return array.Make(TEXTOID);
 }
 
 /* Locks the rows of the batch, under the bounds that the caller has set behind the third argument. */
@@ -189,11 +186,9 @@ void Pick(Statement& statement, Arguments& bounds, CarefulBatch& batch) {
 }
 
 Datum PickedIds(CarefulBatch& batch) {
-  const std::vector<CarefulBatch::Row>& rows = batch.picked();
-  auto* const values = static_cast<Datum*>(palloc((rows.size() + 1) * sizeof(Datum)));
-  for (std::size_t i = 0; i < rows.size(); i++) values[i] = Int64GetDatum(rows[i].id);
-  return PointerGetDatum(
-      construct_array(values, static_cast<int>(rows.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
+  DatumArray array(batch.picked().size());
+  for (const CarefulBatch::Row& row : batch.picked()) array.Add(Int64GetDatum(row.id));
+  return array.Make(INT8OID);
 }
 
 void ReadIds(Statement& statement, Datum ids, std::vector<std::int64_t>& found) {
