@@ -4,8 +4,8 @@
  *   constraint) does not stop the others.
  *
  *   After a failure that may be one row's, half as many are tried, down to the one, which then rests for ten
- *   seconds; after a success twice as many.  Each try is a transaction of its own and a turn of its own.  Of
- * a store with many such rows all rest.
+ *   seconds; after a success twice as many.  Each try is a transaction of its own and a turn of its own.
+ *   Of a store with many such rows all rest.
  */
 #pragma once
 
