@@ -4,12 +4,14 @@
  *   database that nobody is connected to.  PostgreSQL waits up to five seconds for that; this hook uses
  *   them: it asks the database's worker to leave, and the launcher to leave the database alone.  When
  *   the command fails after all, the launcher starts the worker again.  COMMIT PREPARED is noticed here
- *   as well, for no trigger tells of what it brings, and PREPARE where an owner's code must not.
+ *   as well, for no trigger tells of what it brings, and what an owner of the tables must not do: PREPARE in
+ *   somebody else's session, or make a view of a table.
  */
 #include <csignal>
 
 #include "postgres/caller_session.h"
 #include "postgres/launcher.h"
+#include "postgres/owner_rights.h"
 #include "postgres/queue_notes.h"
 #include "postgres/shared_state.h"
 
@@ -90,6 +92,7 @@ static void WatchUtility(PlannedStmt* planned, const char* query, bool read_only
                          ProcessUtilityContext context, ParamListInfo parameters,
                          QueryEnvironment* environment, DestReceiver* receiver, QueryCompletion* completion) {
   RefusePreparing(planned->utilityStmt);
+  RefuseViewOfTable(planned->utilityStmt);
   const char* const name = DatabaseNeededAlone(planned->utilityStmt);
   if (name != nullptr) AskWorkerToLeave(name);
   const bool ends_prepared = EndsPrepared(planned->utilityStmt);

@@ -41,6 +41,21 @@ QueueTable FindTable(const char* name, Oid schema) {
   return found;
 }
 
+void RefuseViewOfTable(const Node* statement) {
+  if (!IsA(statement, RuleStmt)) return;
+  const auto* const rule = reinterpret_cast<const RuleStmt*>(statement);
+  if (rule->event != CMD_SELECT) return;
+  /* The lock that the command takes, so that the name means the same table then. */
+  const Oid table = RangeVarGetRelidExtended(rule->relation, AccessExclusiveLock, RVR_MISSING_OK,
+                                             RangeVarCallbackOwnsRelation, nullptr);
+  if (!OidIsValid(table)) return;
+  const Oid extension = getExtensionOfObject(RelationRelationId, table);
+  if (!OidIsValid(extension) || extension != get_extension_oid("product_optimizer", true)) return;
+  ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+                  errmsg("%s of product_optimizer cannot be made a view", rule->relation->relname),
+                  errhint("Create a view of your own that reads it.")));
+}
+
 const char* TroubleWithTables(Oid schema) {
   const Oid owner = FindTable("job_items", schema).owner;
   for (const char* name : {"job_items", "jobs", "stores", "rate_limits", "homes"}) {

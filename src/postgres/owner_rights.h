@@ -3,12 +3,12 @@
  *   Acting with the rights of another role, and no more: as the owner of job_items for everything that reads
  *   or writes the queue, in the worker and in the SQL functions.  So a caller needs no right but EXECUTE, and
  *   what a trigger, constraint or child table of that owner does, it does with its owner's own rights,
- * whoever called.
+ *   whoever called.
  *
  *   Always as a security-restricted operation: nothing in it can SET ROLE, leave a trigger for later, when
- * the caller is back, or put temporary objects in the caller's way.  PostgreSQL does not forbid it to replace
- * the caller's cursors and prepared statements, which run with the caller's rights when they are next used:
- *   in a function of ours caller_session.h does, wherever the session is not the owner's own.
+ *   the caller is back, or put temporary objects in the caller's way.  PostgreSQL does not forbid it to
+ *   replace the caller's cursors and prepared statements, which run with the caller's rights when they are
+ *   next used: in a function of ours caller_session.h does, wherever the session is not the owner's own.
  */
 #pragma once
 
@@ -35,10 +35,16 @@ Oid OwnerOfFunction(FunctionCallInfo fcinfo);
 
 struct QueueTable {
   Oid owner;
-  bool
-      is_plain; /* not a view, which would run its owner's functions; PostgreSQL 15 can make one of a table */
+  bool is_plain; /* not a view, which would run its owner's functions */
 };
 QueueTable FindTable(const char* name, Oid schema);
+
+/*
+ * For the hook on utility statements.  Raises 42809 for CREATE RULE … ON SELECT to a table of the extension:
+ * PostgreSQL 15 makes a view of it, whose functions run with the rights of whoever reads the table or one of
+ * the extension's views over it.
+ */
+void RefuseViewOfTable(const Node* statement);
 
 /* Why the queue must not be touched, palloc'd; null unless one of its tables is not plain, or has another
  * owner than job_items, with whose rights what the other hangs on it would run. */
