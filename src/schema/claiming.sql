@@ -48,7 +48,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'product_optimizer_complete_item';
 COMMENT ON FUNCTION complete_item(bigint, int, jsonb, int, int) IS
-'RUNNING to DONE. attempt is the fencing token: the attempts value that the claim returned. False, and nothing changed, when that claim no longer holds. Raises 22004 for a NULL item_id, attempt or result, 22023 for an unknown id or negative tokens.';
+'RUNNING to DONE. attempt is the fencing token: the attempts value that the claim returned. False, and nothing changed, when that claim no longer holds. Raises 22004 for a NULL item_id, attempt or result, 22023 for an unknown id, or an attempt or tokens out of range.';
 
 CREATE FUNCTION fail_item(item_id bigint, attempt int, error text, retry boolean DEFAULT true,
                           delay interval DEFAULT NULL)
@@ -57,7 +57,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'product_optimizer_fail_item';
 COMMENT ON FUNCTION fail_item(bigint, int, text, boolean, interval) IS
-'RUNNING to SCHEDULED (retry, after delay or the setting''s back-off) or FAILED (no retry, or attempts used up); returns the new status, or NULL when that claim no longer holds. Raises 22004 for a NULL item_id, attempt, error or retry, 22023 for an unknown id or a negative delay.';
+'RUNNING to SCHEDULED (retry, after delay or the setting''s back-off) or FAILED (no retry, or attempts used up); returns the new status, or NULL when that claim no longer holds. delay: 0 to 366 days. Raises 22004 for a NULL item_id, attempt, error or retry, 22023 for an unknown id or values out of range.';
 
 CREATE FUNCTION release_item(item_id bigint, attempt int)
 RETURNS boolean
@@ -65,7 +65,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'product_optimizer_release_item';
 COMMENT ON FUNCTION release_item(bigint, int) IS
-'RUNNING back to PENDING without costing an attempt; false when that claim no longer holds. Raises 22004 for NULL, 22023 for an unknown id.';
+'RUNNING back to PENDING without costing an attempt; false when that claim no longer holds. Raises 22004 for NULL, 22023 for an unknown id or an attempt out of range.';
 
 CREATE FUNCTION cancel_job(job_id bigint) RETURNS bigint
 LANGUAGE C VOLATILE

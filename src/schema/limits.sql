@@ -6,14 +6,14 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_try_acquire';
 COMMENT ON FUNCTION try_acquire(int, text, int) IS
-'Takes requests (0 or more) and tokens (0 or more) from the bucket of a model (NULL: the setting''s) that all databases of the cluster share, both or none. retry_after is zero when granted, else exactly how long until the same call can be granted. Raises 22004 for NULL, 22023 for a negative number or for more than the bucket can ever hold.';
+'Takes requests (0 or more) and tokens (0 or more) from the bucket of a model (NULL: the setting''s) that all databases of the cluster share, both or none. retry_after is zero when granted, else exactly how long until the same call can be granted. Raises 22004 for NULL tokens or requests, 22023 for a negative number, for more than the bucket can ever hold, or for a model of no or more than 200 bytes.';
 
 CREATE FUNCTION settle_tokens(reserved int, used int, model text DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_settle_tokens';
 COMMENT ON FUNCTION settle_tokens(int, int, text) IS
-'Replaces tokens reserved by try_acquire with those really used (each 0 or more). The rest goes back if this session took exactly so many in the last two minutes and has not settled them, and as far as the bucket would have held it; an excess is charged, up to a minute''s flow. Raises 22004 for NULL, 22023 for a negative number.';
+'Replaces tokens reserved by try_acquire with those really used (each 0 or more). The rest goes back if this session took exactly so many in the last two minutes and has not settled them, and as far as the bucket would have held it; an excess is charged, up to a minute''s flow. Raises 22004 for NULL reserved or used, 22023 for a negative number or a model of no or more than 200 bytes.';
 
 CREATE FUNCTION optimizer_rate_limits(
   OUT model text, OUT requests_per_minute int, OUT requests_last_minute bigint, OUT requests_available bigint,

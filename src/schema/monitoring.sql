@@ -14,7 +14,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 AS 'MODULE_PATHNAME', 'product_optimizer_stats';
 COMMENT ON FUNCTION optimizer_stats() IS
-'One row about this database''s queue and worker. pending and scheduled are exact up to 1000 and estimates above; the counters count since stats_since (the server''s start); late_results_rejected are answers whose claim had ended, paid_results_lost those that could not be written until their worker stopped, or never can be; requests and tokens of the last minute are those of the busiest model, over all databases.';
+'One row about this database''s queue and worker. pending and scheduled are exact up to 1000 and estimates above; the counters count since stats_since (the first worker here after the server''s start); late_results_rejected are answers whose claim had ended, paid_results_lost those that could not be written until their worker stopped, or never can be; requests and tokens of the last minute are those of the busiest model, over all databases.';
 
 CREATE FUNCTION optimizer_workers(
   OUT database name, OUT pid int, OUT state text, OUT state_reason text, OUT in_flight int, OUT last_error text,
