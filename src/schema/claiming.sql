@@ -79,4 +79,4 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_retry_failed';
 COMMENT ON FUNCTION retry_failed(bigint, text) IS
-'Puts FAILED items back in line with a full set of new attempts and returns how many: of one job, of one store, of both together, or all. Raises 22023 for an unknown job.';
+'Puts FAILED items back in line with as many new attempts as product_optimizer.max_attempts and returns how many: of one job, of one store, of both together, or all. Raises 22023 for an unknown job.';

@@ -6,7 +6,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp
 AS 'MODULE_PATHNAME', 'product_optimizer_try_acquire';
 COMMENT ON FUNCTION try_acquire(int, text, int) IS
-'Takes requests (0 or more) and tokens (0 or more) from the bucket of a model (NULL: the setting''s) that all databases of the cluster share, both or none. retry_after is zero when granted, else exactly how long until the same call can be granted. Raises 22004 for NULL tokens or requests, 22023 for a negative number, for more than the bucket can ever hold, or for a model of no or more than 200 bytes.';
+'Takes requests (0 or more) and tokens (0 or more) from the bucket of a model (NULL: the setting''s) that all databases of the cluster share, both or none. retry_after is zero when granted, else how long to wait before the same call: exact, but for what the server has left and for the turn of others who wait. Raises 22004 for NULL tokens or requests, 22023 for a negative number, for more than the bucket can ever hold, or for a model of no or more than 200 bytes.';
 
 CREATE FUNCTION settle_tokens(reserved int, used int, model text DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE

@@ -62,7 +62,7 @@ COMMENT ON COLUMN job_items.run_after IS 'Not to be sent before; an insert with 
 COMMENT ON COLUMN job_items.attempts IS 'How often it was claimed; also the fencing token of the current claim.';
 COMMENT ON COLUMN job_items.max_attempts IS 'Claims until a retryable failure becomes final, 1 to 1000; NULL means product_optimizer.max_attempts.';
 COMMENT ON COLUMN job_items.claimed_by IS 'Who holds the claim while RUNNING.';
-COMMENT ON COLUMN job_items.lease_expires_at IS 'Until when the claim holds; after that another claimer may take the item.';
+COMMENT ON COLUMN job_items.lease_expires_at IS 'Until when the claim holds; after that the item is put back, unless the worker of this database that claimed it still lives.';
 COMMENT ON COLUMN job_items.result IS 'The answer: parsed JSON, or a JSON string when the model answered plain text.';
 COMMENT ON COLUMN job_items.error IS 'The last failure in plain words.';
 COMMENT ON COLUMN job_items.error_code IS 'The API''s error code, or a word such as timeout.';
