@@ -101,6 +101,15 @@ void RefuseLeftRights(Oid role) {
                   errhint("First revoke_optimizer() its grantor, or REVOKE it as the grantor.")));
 }
 
+/* An ordinary role whose code would be handed over with one of the tables, which may have several owners. */
+Oid FormerOwner(Oid schema, Oid new_owner) {
+  for (const char* table : kTables) {
+    const Oid owner = FindTable(table, schema).owner;
+    if (owner != new_owner && !superuser_arg(owner)) return owner;
+  }
+  return InvalidOid;
+}
+
 void RequireOwner(Oid owner) {
   if (!has_privs_of_role(GetUserId(), owner))
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of job_items"),
@@ -221,15 +230,16 @@ Datum product_optimizer_hand_over(PG_FUNCTION_ARGS) {
   const Oid new_owner = RoleArgument(fcinfo, "new_owner");
   const Oid creator = OwnerOfFunction(fcinfo);
   const Oid schema = SchemaOfFunction(fcinfo);
-  const Oid old_owner = FindTable("job_items", schema).owner; /* also of tables with several owners */
+  const Oid old_owner = FindTable("job_items", schema).owner;
+  const Oid former_owner = FormerOwner(schema, new_owner);
   return Entry([&]() -> Datum {
     WorkAs(GetUserId(), [&] {
       for (const char* table : kTables)
         ExecuteText(psprintf("ALTER TABLE %s OWNER TO %s", table, QuotedRole(new_owner)));
     });
     /* Only now: the tables are locked, and he can add nothing more. */
-    if (old_owner != new_owner && !superuser_arg(old_owner))
-      WorkAs(old_owner, [&] { RefuseLeftCode(schema, old_owner, new_owner); });
+    if (OidIsValid(former_owner))
+      WorkAs(former_owner, [&] { RefuseLeftCode(schema, former_owner, new_owner); });
     WorkAs(GetUserId(), [&] {
       if (old_owner != creator && old_owner != new_owner) {
         RevokeUse(old_owner);

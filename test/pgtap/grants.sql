@@ -193,6 +193,16 @@ RESET ROLE;
 SELECT throws_ok($$ SELECT hand_over_optimizer('postgres') $$, '55000', 'what role queue_owner left on the queue could run with the rights of postgres', 'also back to a superuser');
 SELECT lives_ok($$ SELECT hand_over_optimizer('queue_owner') $$, 'to the same owner there is nothing to refuse');
 DROP TRIGGER t ON job_items;
+-- Nor does it help that job_items alone is in other hands already.
+SET LOCAL ROLE queue_owner;
+CREATE TRIGGER t AFTER UPDATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION left_there.fire();
+RESET ROLE;
+ALTER TABLE job_items OWNER TO postgres;
+SELECT throws_ok($$ SELECT hand_over_optimizer('stranger') $$, '55000', 'what role queue_owner left on the queue could run with the rights of stranger', 'after job_items went to a superuser by hand');
+ALTER TABLE job_items OWNER TO stranger;
+SELECT throws_ok($$ SELECT hand_over_optimizer('stranger') $$, '55000', 'what role queue_owner left on the queue could run with the rights of stranger', 'after job_items went to the next owner by hand');
+ALTER TABLE job_items OWNER TO queue_owner;
+DROP TRIGGER t ON jobs;
 -- Its own index, constraint and default of nothing but PostgreSQL's functions may stay.
 SET LOCAL ROLE queue_owner;
 CREATE INDEX harmless ON job_items (lower(product_id));
