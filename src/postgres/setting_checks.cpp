@@ -92,9 +92,11 @@ bool HideSecret(char** value, void** extra) {
   return true;
 }
 
-/* PostgreSQL frees the old one when the hook returns, as it is. */
+/* PostgreSQL frees the old one when the hook returns, as it is; in a parallel worker that takes over the
+ * settings of its leader it has freed it before. */
 void ReplaceSecret(char** secret, void* extra) {
-  if (*secret != nullptr && *secret != extra) explicit_bzero(*secret, strlen(*secret));
+  if (*secret != nullptr && *secret != extra && !InitializingParallelWorker)
+    explicit_bzero(*secret, strlen(*secret));
   *secret = static_cast<char*>(extra);
 }
 

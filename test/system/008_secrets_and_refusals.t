@@ -64,6 +64,13 @@ configure($node, api_key => $key);
 my ($status, undef, $err) = $node->psql('postgres', q{ALTER SYSTEM SET product_optimizer.no_such_setting = 1});
 isnt($status, 0, 'an unknown setting is refused');
 
+# A parallel worker takes over the settings of its leader, those with a secret too.
+configure($node, proxy => 'http://me:proxy-pw@127.0.0.1:9');
+my $parallel = $node->safe_psql('postgres', q{SELECT name FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query')});
+is($node->safe_psql('postgres', "SET $parallel = on; SELECT count(*) > 0 FROM pg_class"), 't', 'a parallel query beside secrets');
+configure($node, proxy => undef);
+is(worker_pid($node), $pid, 'crashes nothing');
+
 # Nobody sets these in a session, and the key is not for anybody's eyes.
 $node->safe_psql('postgres', q{CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA public TO clerk});
 for my $statement (q{SET product_optimizer.model = 'x'}, q{SET product_optimizer.api_key = 'sk-of-a-session'},
