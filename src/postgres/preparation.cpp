@@ -171,8 +171,8 @@ void Preparation::Send(std::vector<Item>& items, std::uint64_t now_ns) {
     /* The permit was reserved before T1 was committed; what counts is when the request leaves. */
     const Departure departure = LeaveShared(prepared.bucket, 1, prepared.reserved_tokens);
     worker_.in_flight.emplace(
-        id, InFlight{held, worker_.settings.request.api, std::move(prepared.bucket), prepared.reserved_tokens,
-                     departure, prepared.estimated_prompt_tokens,
+        id, InFlight{held, worker_.settings.request.api, worker_.api_key, std::move(prepared.bucket),
+                     prepared.reserved_tokens, departure, prepared.estimated_prompt_tokens,
                      item.model.value_or(worker_.settings.request.model) != worker_.settings.request.model});
     worker_.http.Start(id, std::move(request));
   }
@@ -244,7 +244,7 @@ HttpRequest Preparation::RequestOf(Prepared& prepared) const {
   request.url = worker_.settings.api_base_url + prepared.request.path;
   /* Moved into place, not copied: the client overwrites what it was given. */
   request.headers.reserve(2);
-  request.headers.push_back("Authorization: Bearer " + worker_.api_key.key);
+  request.headers.push_back("Authorization: Bearer " + worker_.api_key->key);
   request.headers.emplace_back("Content-Type: application/json");
   request.body = std::move(prepared.request.body);
   request.connect_timeout_ms = worker_.settings.connect_timeout_ms;

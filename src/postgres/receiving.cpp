@@ -262,7 +262,7 @@ void Receive(Worker& worker, std::uint64_t now_ns) {
     const auto found = worker.in_flight.find(completion.id);
     const InFlight sent = std::move(found->second);
     worker.in_flight.erase(found);
-    Outcome outcome = ReadCompletion(sent.api, completion, worker.api_key.key);
+    Outcome outcome = ReadCompletion(sent.api, completion, sent.api_key->key);
     /* A job that names a model nobody has, or may use, is that job's fault, and must not stop the others. */
     if (outcome.kind == OutcomeKind::kBlock && outcome.of_model_alone && sent.job_chose_model) {
       if (outcome.error_code == "model_not_found" || worker.key_works) {

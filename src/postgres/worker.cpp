@@ -77,14 +77,15 @@ void TakeSettings(Worker& worker) {
   /* Turns in items and turns in tokens do not compare: everybody begins anew. */
   if (worker.settings.fair_by != counted_by)
     ClearSharedQueue(static_cast<int>(worker.slot - Shared()->slots));
-  worker.api_key = LoadApiKey();
+  ApiKey api_key = LoadApiKey();
   ForgetStorePolicies();
   WayOut way_out = LoadWayOut(worker.settings);
   worker.http.SetOptions(way_out.options);
   if (!way_out.problem.empty()) { /* nothing can be sent: as without a key */
-    worker.api_key = ApiKey();
-    worker.api_key.problem = std::move(way_out.problem);
+    api_key = ApiKey();
+    api_key.problem = std::move(way_out.problem);
   }
+  worker.api_key = std::make_shared<ApiKey>(std::move(api_key));
   RaiseDescriptorLimit(worker.settings);
   worker.claim_at_ns = 0;
   worker.poll_at_ns = 0;
@@ -93,13 +94,13 @@ void TakeSettings(Worker& worker) {
   worker.block.probe_at_ns = 0;
   worker.block.probes = 0;
   DoubtSettings(worker);
-  if (worker.api_key.key.empty()) {
-    if (worker.block.reason != worker.api_key.problem) WarnLine(worker.api_key.problem, "");
-    worker.block.reason = worker.api_key.problem;
+  if (worker.api_key->key.empty()) {
+    if (worker.block.reason != worker.api_key->problem) WarnLine(worker.api_key->problem, "");
+    worker.block.reason = worker.api_key->problem;
   } else if (worker.block.no_key) {
     worker.block = Block{};
   }
-  worker.block.no_key = worker.api_key.key.empty();
+  worker.block.no_key = worker.api_key->key.empty();
 }
 
 std::uint64_t WalkAtNs(const Worker& worker) {

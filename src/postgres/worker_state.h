@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -40,7 +41,8 @@ struct HeldClaim {
 
 struct InFlight {
   HeldClaim held;
-  Api api = Api::kChatCompletions; /* that was asked; a reload may have changed the setting since */
+  Api api = Api::kChatCompletions;       /* that was asked; a reload may have changed the setting since */
+  std::shared_ptr<const ApiKey> api_key; /* likewise: the reply may quote it */
   BucketRef bucket;
   std::int64_t reserved_tokens = 0;
   Departure departure;
@@ -124,7 +126,7 @@ struct Worker {
   std::string claimed_by;
   Settings settings;
   std::uint64_t settings_since_ns = 0; /* they were read then */
-  ApiKey api_key;
+  std::shared_ptr<const ApiKey> api_key = std::make_shared<ApiKey>();
   HttpClient http;
   std::mt19937_64 random{std::random_device{}()};
 

@@ -155,6 +155,44 @@ my %with = map { $_ => 1 } map { $_->{key_hash} } $mock->log;
 is(scalar(keys %with), 2, 'some went with the old key, some with the new one');
 $mock->config(key => ['sk-new-key-2']);
 item_is_done('the old one can be revoked now');
+
+# A reply that comes after the rotation may quote the key that its request went with.
+my $gateway = IO::Socket::INET->new(Listen => 16, LocalAddr => '127.0.0.1', Proto => 'tcp', Timeout => $PostgreSQL::Test::Utils::timeout_default) or die;
+sub next_request
+{
+	my $client = $gateway->accept or die "no request came: $@";
+	my $request = '';
+	1 while $request !~ /\r\n\r\n.*"messages".*\}$/s && sysread($client, $request, 65536, length $request);
+	return ($client, $request =~ /Authorization: Bearer (\S+)/);
+}
+sub quote_keys
+{
+	my ($client, @keys) = @_;
+	my $body = qq({"error": {"code": "no_account", "message": "no account has the token @keys"}});
+	print $client "HTTP/1.1 422 No\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+	return close $client;
+}
+my ($old_key, $new_key) = ('gateway/Old:4711', 'gateway/New:0815');
+$node->safe_psql('postgres', 'TRUNCATE job_items');
+unlink $file;
+append_to_file($file, $old_key);
+chmod 0600, $file;
+configure($node, api_base_url => 'http://127.0.0.1:' . $gateway->sockport . '/v1');
+insert_item($node, '{"title": "Before the rotation."}');
+my ($first, $key_before) = next_request();
+is($key_before, $old_key, 'a request went with the old key');
+unlink $file;
+append_to_file($file, $new_key);
+chmod 0600, $file;
+configure($node);
+insert_item($node, '{"title": "After the rotation."}');
+my ($second, $key_after) = next_request();
+is($key_after, $new_key, 'and one with the new key');
+quote_keys($first, $old_key);
+quote_keys($second, $new_key);
+is_deeply(all_finished($node), { FAILED => 2 }, 'both are refused');
+is($node->safe_psql('postgres', q{SELECT DISTINCT error FROM job_items}), 'HTTP 422: no account has the token [key]', 'and quote no key');
+close $gateway;
 configure($node, %from_setting, api_base_url => $recorder->url, max_in_flight => 1);
 
 # Nothing in a row or a job changes the way, the headers or the key.
