@@ -35,7 +35,9 @@ class TokenFactor {
 class HighWater {
  public:
   /* Before anything was seen: the fallback. */
-  std::int64_t Value(std::int64_t fallback) const { return seen_ ? static_cast<std::int64_t>(value_) : fallback; }
+  std::int64_t Value(std::int64_t fallback) const {
+    return seen_ ? static_cast<std::int64_t>(value_) : fallback;
+  }
 
   void Learn(std::int64_t number) {
     if (number < 0) return;
@@ -49,5 +51,11 @@ class HighWater {
   bool seen_ = false;
   double value_ = 0;
 };
+
+/* What to reserve for an answer: a reply may have counted wrongly, so what was learned never asks for more
+ * than there can be room for, unless the cap itself does. */
+inline std::int64_t AnswerTokens(const HighWater& learned, std::int64_t cap, std::int64_t room) {
+  return std::min(learned.Value(cap), std::max(cap, room));
+}
 
 }  // namespace product_optimizer

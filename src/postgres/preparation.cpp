@@ -222,7 +222,9 @@ void Preparation::Reserve(Prepared& prepared) {
                                                 experience.prompt_factor.value());
   const std::int64_t cap = request.max_output_tokens;
   if (worker_.settings.token_accounting == TokenAccounting::kUsed) {
-    prepared.reserved_tokens = prompt + experience.completion_tokens.Value(cap);
+    const BucketRef& bucket = prepared.bucket;
+    const std::int64_t largest = std::min(LargestTokens(bucket.limits), LargestTokens(bucket.store_limits));
+    prepared.reserved_tokens = prompt + AnswerTokens(experience.completion_tokens, cap, largest - prompt);
   } else {
     prepared.reserved_tokens =
         std::max({cap, static_cast<std::int64_t>(request.prompt_chars + 3) / 4, prompt});

@@ -15,7 +15,7 @@ my $count = 0;
 
 sub new
 {
-	my ($class) = @_;
+	my ($class, %options) = @_; # completion_tokens: what each answer says it has
 	my $file = "$PostgreSQL::Test::Utils::tmp_check/requests_$$\_" . ++$count;
 	my $listener = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', Proto => 'tcp')
 	  or die "cannot listen: $@\n";
@@ -23,7 +23,7 @@ sub new
 	defined($self->{pid} = fork) or die "cannot fork: $!\n";
 	if ($self->{pid} == 0)
 	{
-		eval { _serve($listener, $file, $self->{owner}); 1 } or print STDERR "the recorder died: $@";
+		eval { _serve($listener, $file, $self->{owner}, $options{completion_tokens} // 3); 1 } or print STDERR "the recorder died: $@";
 		POSIX::_exit(0);
 	}
 	return $self;
@@ -42,20 +42,20 @@ sub requests
 
 sub _answer
 {
-	my ($path) = @_;
+	my ($path, $tokens) = @_;
 	return encode_json(
 		$path =~ m{/responses$}
 		? { object => 'response', status => 'completed', model => 'recorded', output => [
 				{ type => 'message', role => 'assistant', content => [ { type => 'output_text', text => 'ok' } ] } ],
-			usage => { input_tokens => 7, output_tokens => 3, total_tokens => 10 } }
+			usage => { input_tokens => 7, output_tokens => $tokens, total_tokens => 7 + $tokens } }
 		: { object => 'chat.completion', model => 'recorded', choices => [
 				{ index => 0, finish_reason => 'stop', message => { role => 'assistant', content => 'ok' } } ],
-			usage => { prompt_tokens => 7, completion_tokens => 3, total_tokens => 10 } });
+			usage => { prompt_tokens => 7, completion_tokens => $tokens, total_tokens => 7 + $tokens } });
 }
 
 sub _serve
 {
-	my ($listener, $file, $owner) = @_;
+	my ($listener, $file, $owner, $tokens) = @_;
 	my $ready = IO::Select->new($listener);
 	my %received;
 	open my $out, '>>', $file or die;
@@ -85,7 +85,7 @@ sub _serve
 				my $body = substr($received{$socket}, $head, $length);
 				substr($received{$socket}, 0, $head + $length, '');
 				print $out encode_json({ path => $path, headers => \%headers, body => decode_json($body) }), "\n";
-				my $answer = _answer($path);
+				my $answer = _answer($path, $tokens);
 				print $socket "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
 				  . length($answer) . "\r\n\r\n$answer";
 				$socket->flush;

@@ -48,5 +48,16 @@ TEST(TokenEstimateTest, FactorIgnoresNonsense) {
   EXPECT_DOUBLE_EQ(factor.value(), 1.0);
 }
 
+TEST(TokenEstimateTest, WhatWasLearnedLeavesRoom) {
+  HighWater learned;
+  EXPECT_EQ(AnswerTokens(learned, 900, 2000), 900);
+  learned.Learn(1500);
+  EXPECT_EQ(AnswerTokens(learned, 900, 2000), 1500);
+  learned.Learn(std::numeric_limits<std::int32_t>::max());
+  EXPECT_EQ(AnswerTokens(learned, 900, 2000), 2000);
+  EXPECT_EQ(AnswerTokens(learned, 900, 500), 900); /* the cap itself is too large */
+  EXPECT_EQ(AnswerTokens(learned, 900, -500), 900);
+}
+
 }  // namespace
 }  // namespace product_optimizer
