@@ -1,8 +1,9 @@
 /*
  * left_code.h
  *   What an owner of the tables left on them that would run with the rights of the next one: his triggers,
- *   rules, child tables and policies, and constraints, defaults, indexes and columns that use functions,
- *   operators or types of his.
+ *   rules, child tables and policies; constraints, defaults, indexes and columns that use functions,
+ *   operators or types of his, or functions of PostgreSQL that may run SQL; foreign keys from other tables
+ *   that cascade; and rights of others by which they could still add such a thing.
  */
 #pragma once
 

@@ -185,6 +185,14 @@ SELECT pg_temp.left_is_refused(command, what) FROM (VALUES
   ('ALTER TABLE jobs ADD extra left_there.judged', 'table jobs'),
   ('CREATE POLICY p ON jobs USING (true)', 'policy p on table jobs'),
   ('CREATE POLICY p ON jobs TO stranger USING (left_there.judge(name))', 'policy p on table jobs'),
+  ('CREATE POLICY p ON jobs TO stranger USING (query_to_xml(name, true, false, '''') IS NULL)', 'policy p on table jobs'),
+  ('ALTER TABLE jobs ADD CONSTRAINT c CHECK (query_to_xml(name, true, false, '''') IS NOT NULL) NOT VALID', 'constraint c on table jobs'),
+  ('ALTER TABLE jobs ALTER name SET DEFAULT schema_to_xml(''left_there'', true, false, '''')', 'default value for column name of table jobs'),
+  ('CREATE TRIGGER t BEFORE UPDATE ON jobs FOR EACH ROW WHEN (query_to_xml(NEW.name, true, false, '''') IS NULL) EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'trigger t on table jobs'),
+  ('CREATE TABLE left_there.child (job bigint REFERENCES jobs ON DELETE CASCADE)', 'constraint child_job_fkey on table left_there.child'),
+  ('CREATE TABLE left_there.child (job bigint REFERENCES jobs ON UPDATE SET NULL)', 'constraint child_job_fkey on table left_there.child'),
+  ('GRANT TRIGGER ON jobs TO pg_monitor', 'TRIGGER for pg_monitor on table jobs'),
+  ('GRANT REFERENCES (id) ON jobs TO PUBLIC', 'REFERENCES for PUBLIC on column id of table jobs'),
   ('CREATE TABLE left_there.child () INHERITS (job_items)', 'table left_there.child'),
   ('ALTER TABLE stores INHERIT left_there.parent', 'table left_there.parent, table stores')) v(command, what);
 SET LOCAL ROLE queue_owner;
@@ -203,10 +211,12 @@ ALTER TABLE job_items OWNER TO stranger;
 SELECT throws_ok($$ SELECT hand_over_optimizer('stranger') $$, '55000', 'what role queue_owner left on the queue could run with the rights of stranger', 'after job_items went to the next owner by hand');
 ALTER TABLE job_items OWNER TO queue_owner;
 DROP TRIGGER t ON jobs;
--- Its own index, constraint and default of nothing but PostgreSQL's functions may stay.
+-- Its own index, constraint and default of PostgreSQL's functions may stay, and a foreign key that changes nothing.
 SET LOCAL ROLE queue_owner;
 CREATE INDEX harmless ON job_items (lower(product_id));
-ALTER TABLE jobs ADD CONSTRAINT harmless CHECK (length(name) > 0), ALTER name SET DEFAULT upper('x');
+ALTER TABLE jobs ADD CONSTRAINT harmless CHECK (length(name) > 0 AND created_at <= clock_timestamp()), ALTER name SET DEFAULT upper('x');
+CREATE TABLE left_there.harmless (job bigint REFERENCES jobs);
+GRANT TRIGGER, REFERENCES ON jobs TO stranger, postgres;
 SELECT revoke_optimizer('stranger');
 RESET ROLE;
 REVOKE CREATE ON SCHEMA :schema FROM queue_owner;
