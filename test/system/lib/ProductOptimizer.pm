@@ -36,6 +36,7 @@ my %defaults = (
 	heartbeat_interval => '5s',
 );
 my %settings_of;
+my @nodes;
 
 sub _quoted { my ($value) = @_; $value =~ s/([\\'])/$1$1/g; $value =~ s/\n/\\n/g; return "'$value'" }
 
@@ -79,6 +80,7 @@ sub new_cluster
 {
 	my ($name, $url, %options) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
+	push @nodes, $node;
 	my $settings = delete $options{settings} // {};
 	my $conf = delete $options{conf} // '';
 	my $extra = [ '--encoding=UTF8', '--no-locale', @{ delete $options{extra} // [] } ];
@@ -237,6 +239,20 @@ sub log_lines
 {
 	my ($node, $pattern, $offset) = @_;
 	return grep { /$pattern/ } split /\n/, log_since($node, $offset);
+}
+
+# The server comes back by itself after a crash, so that the tests behind it may well succeed.
+END
+{
+	my $status = $?;
+	for my $node (@nodes)
+	{
+		next unless -e $node->logfile;
+		my @crashes = log_lines($node, qr/was terminated by signal (?:4|6|7|8|11):/, 0);
+		diag("a process of ", $node->name, " crashed:\n", join "\n", @crashes) if @crashes;
+		$status ||= 1 if @crashes;
+	}
+	$? = $status;
 }
 
 1;
