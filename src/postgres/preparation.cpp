@@ -69,7 +69,7 @@ Choice Preparation::Choose(Candidate& candidate) {
   Reserve(prepared);
   candidate.cost = CostOf(prepared);
   if (IsBehind(candidate, prepared)) return Choice::kSkip;
-  const SharedVerdict verdict = ReserveShared(prepared.bucket, 1, prepared.reserved_tokens);
+  const PairVerdict verdict = ReserveShared(prepared.bucket, 1, prepared.reserved_tokens);
   if (!verdict.by_store && verdict.verdict.gate != Gate::kNeverFits)
     answered_models_.insert(prepared.bucket.model);
   if (verdict.verdict.gate == Gate::kNeverFits) {
@@ -122,7 +122,7 @@ bool Preparation::IsBehind(Candidate& candidate, const Prepared& prepared) {
  * nothing smaller overtakes.  Else the store rests, and those of other models go on; those of the same stay
  * behind it.
  */
-Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict) {
+Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, const PairVerdict& verdict) {
   /* Tenants read it in why_waiting(): it names no store. */
   throttle_ = std::string(GateName(verdict.verdict.gate)) + " of " +
               (verdict.by_store ? "a store's own limit" : prepared.bucket.model);

@@ -63,7 +63,7 @@ class Preparation {
   /* Whether one of its model was refused before it. */
   bool IsBehind(Candidate& candidate, const Prepared& prepared);
   double CostOf(const Prepared& prepared) const;
-  Choice Postpone(Candidate& candidate, const Prepared& prepared, const SharedVerdict& verdict);
+  Choice Postpone(Candidate& candidate, const Prepared& prepared, const PairVerdict& verdict);
   Choice StayBehind(Candidate& candidate, std::uint64_t due_ns) const;
   HttpRequest RequestOf(Prepared& prepared) const;
 

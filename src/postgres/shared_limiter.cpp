@@ -90,58 +90,18 @@ std::uint64_t Taker(Asker asker) {
   return std::uint64_t{MyDatabaseId} * 2 + (asker == Asker::kCaller ? 1 : 0);
 }
 
-/* In the time that it takes to flow in, of the dimension that takes longer. */
-std::uint64_t FlowOf(const Limits& limits, std::int64_t requests, std::int64_t tokens) {
-  const auto flow = [](std::int64_t per_minute, std::int64_t n) {
-    return per_minute <= 0 ? 0
-                           : FlowTime({static_cast<std::uint64_t>(per_minute), 60'000'000'000, 1, 1},
-                                      static_cast<std::uint64_t>(n), true);
-  };
-  return std::max(flow(limits.requests_per_minute, requests), flow(limits.tokens_per_minute, tokens));
-}
-
-void NoteTurn(Bucket& bucket, std::uint64_t taker, std::uint64_t now, const Verdict& verdict,
-              std::uint64_t flow_ns) {
-  /* What others leave of the server's count is a guess; nobody is kept waiting for it for long. */
-  constexpr std::uint64_t kLongestGuess = 1'000'000'000;
-  if (verdict.gate == Gate::kOpen) {
-    NoteTaken(bucket.turns, taker, now, flow_ns);
-  } else if (verdict.gate == Gate::kServer) {
-    NoteRefused(bucket.turns, taker, now, std::min(verdict.wait_ns, kLongestGuess));
-  } else if (verdict.gate != Gate::kNeverFits) {
-    NoteRefused(bucket.turns, taker, now, verdict.wait_ns);
-  }
-}
-
-/* Whether others go first. */
-Verdict Turn(Bucket& bucket, std::uint64_t taker, std::uint64_t now, bool wants_turn) {
-  const std::uint64_t yield_ns = YieldNs(bucket.turns, taker, now);
-  if (yield_ns == 0) return {};
-  if (wants_turn) NoteRefused(bucket.turns, taker, now, yield_ns);
-  return {Gate::kRequests, yield_ns};
-}
-
-/* From both buckets or none; take() is asked of the model's first, and the store's then cannot refuse. */
-template <typename F>
-SharedVerdict TakeFromBoth(const BucketRef& ref, Asker asker, std::int64_t requests, std::int64_t tokens,
-                           F take) {
+/* *at_ns is set to the time of the decision. */
+PairVerdict TakeFromBoth(const BucketRef& ref, Asker asker, std::int64_t requests, std::int64_t tokens,
+                         TakeFunction take, std::uint64_t* at_ns) {
   LockScope scope(buckets_lock);
   /* Read under the lock, so that decisions are made in the order of their times. */
-  const std::uint64_t now = NowNs();
+  const std::uint64_t now = *at_ns = NowNs();
   const BucketPair pair = FindPair(ref, now);
   if (!pair.complete) return {kTooManyBuckets, pair.model != nullptr};
-  const std::uint64_t taker = Taker(asker);
-  const Verdict turn = Turn(*pair.model, taker, now, true);
-  if (turn.gate != Gate::kOpen) return {turn, false};
-  if (pair.store != nullptr) {
-    const Verdict of_store = Check(*pair.store, ref.store_limits, now, requests, tokens);
-    if (of_store.gate != Gate::kOpen) return {of_store, true};
-  }
-  const Verdict of_model = take(*pair.model, ref.limits, now, requests, tokens);
-  if (of_model.gate == Gate::kOpen && pair.store != nullptr)
-    take(*pair.store, ref.store_limits, now, requests, tokens);
-  NoteTurn(*pair.model, taker, now, of_model, FlowOf(ref.limits, requests, tokens));
-  return {Scattered(of_model), false};
+  PairVerdict answer = TakeInTurn({pair.model, &ref.limits}, {pair.store, &ref.store_limits}, now,
+                                  {Taker(asker), requests, tokens}, take);
+  answer.verdict = Scattered(answer.verdict);
+  return answer;
 }
 
 }  // namespace
@@ -155,9 +115,10 @@ void StartSharedLimiter(LWLock* lock) {
   buckets_lock = lock;
 }
 
-SharedVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens) {
+PairVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens) {
   NoteReservation(ref, requests, tokens);
-  const SharedVerdict verdict = TakeFromBoth(ref, Asker::kWorker, requests, tokens, Reserve);
+  std::uint64_t at_ns;
+  const PairVerdict verdict = TakeFromBoth(ref, Asker::kWorker, requests, tokens, Reserve, &at_ns);
   if (verdict.verdict.gate != Gate::kOpen) NoteReservation(ref, -requests, -tokens);
   return verdict;
 }
@@ -186,15 +147,10 @@ void CancelAllReservations() {
   reservations->clear();
 }
 
-SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
-                            std::uint64_t* left_at_ns) {
+PairVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
+                          std::uint64_t* left_at_ns) {
   if (requests == 0 && tokens == 0) return {}; /* nothing to take, and no bucket to start for it */
-  return TakeFromBoth(
-      ref, Asker::kCaller, requests, tokens,
-      [&](Bucket& bucket, const Limits& limits, std::uint64_t now, std::int64_t r, std::int64_t t) {
-        *left_at_ns = now;
-        return Acquire(bucket, limits, now, r, t);
-      });
+  return TakeFromBoth(ref, Asker::kCaller, requests, tokens, Acquire, left_at_ns);
 }
 
 void GiveBackShared(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t requests,
@@ -233,14 +189,9 @@ Room SharedRoom(const BucketRef& ref, bool wants_turn) {
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindModel(ref, now);
   if (bucket == nullptr) return {0, 0, kTooManyBuckets};
-  const std::uint64_t taker = Taker(Asker::kWorker);
-  const Verdict turn = Turn(*bucket, taker, now, wants_turn);
-  if (turn.gate != Gate::kOpen) return {0, 0, turn};
-  const Verdict next = Check(*bucket, ref.limits, now, 1, 1);
-  if (wants_turn && next.gate == Gate::kOpen) NoteComing(bucket->turns, taker, now);
-  if (wants_turn && next.gate != Gate::kOpen) NoteTurn(*bucket, taker, now, next, 0);
-  return {AvailableRequests(*bucket, ref.limits, now), AvailableTokens(*bucket, ref.limits, now),
-          Scattered(next)};
+  Room room = LookInTurn({bucket, &ref.limits}, now, Taker(Asker::kWorker), wants_turn);
+  room.next = Scattered(room.next);
+  return room;
 }
 
 void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns) {

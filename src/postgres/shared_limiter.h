@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "core/limiter.h"
+#include "core/take_in_turn.h"
 #include "postgres/prelude.h"
 
 namespace product_optimizer {
@@ -30,25 +30,20 @@ struct BucketRef {
 Size SharedLimiterSize();
 void StartSharedLimiter(LWLock* lock);
 
-struct SharedVerdict {
-  Verdict verdict;
-  bool by_store; /* it is the store's own limit that stands in the way, not the model's */
-};
-
 /*
  * Takes both or nothing, from all buckets or none, for something that leaves later: each reservation ends
  * with LeaveShared() or CancelShared() of the same amounts.  A bucket's first use starts it empty.
  */
-SharedVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
+PairVerdict ReserveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
 Departure LeaveShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
 void CancelShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens);
 
 /* For an exit that skips destructors and catch blocks: what this process had reserved.  Never raises. */
 void CancelAllReservations();
 
-/* The same for something that leaves at once; *left_at_ns is set when it was granted. */
-SharedVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
-                            std::uint64_t* left_at_ns);
+/* The same for something that leaves at once; *left_at_ns is then set to when. */
+PairVerdict AcquireShared(const BucketRef& ref, std::int64_t requests, std::int64_t tokens,
+                          std::uint64_t* left_at_ns);
 
 /* What left and never reached the server. */
 void GiveBackShared(const BucketRef& ref, std::uint64_t left_at_ns, std::int64_t requests,
@@ -63,15 +58,8 @@ void HoldOffShared(const BucketRef& ref, std::uint64_t left_at_ns, std::uint64_t
 void LearnShared(const BucketRef& ref, const Departure& departure, const ServerReading* requests,
                  const ServerReading* tokens);
 
-/* How many requests and tokens of this model could leave now, and when not one can: how long until the next.
- */
-struct Room {
-  std::int64_t requests;
-  std::int64_t tokens;
-  Verdict next;
-};
-/* With wants_turn those that are ahead wait for this worker's claim, until StepAsideShared() at the latest.
- */
+/* What of this model could leave now.  With wants_turn those that are ahead wait for this worker's claim,
+ * until StepAsideShared() at the latest. */
 Room SharedRoom(const BucketRef& ref, bool wants_turn);
 /* due_ns: when it comes back for what was refused before; not later than now: it has nothing to wait for. */
 void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns);

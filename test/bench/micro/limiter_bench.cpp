@@ -1,4 +1,5 @@
-#include "core/limiter.h"
+#include "core/take_in_turn.h"
+#include "http/clock.h"
 
 #include <mutex>
 
@@ -28,7 +29,85 @@ void BM_AcquireBothDimensions(benchmark::State& state) {
 }
 BENCHMARK(BM_AcquireBothDimensions);
 
-/* What one request of the worker costs: reserved, left, and its answer's headers learned from. */
+/*
+ * What a take of try_acquire() costs: the lock, the clock, the turns, both dimensions, whether it is granted
+ * or refused.  Beside it, a server pays for finding the bucket by its name.
+ */
+class SharedBucket {
+ public:
+  explicit SharedBucket(const Limits& limits) : limits_(limits) { StartEmpty(bucket_, limits, Now()); }
+
+  /* As many as there is room for wait too, but had more than those who take. */
+  SharedBucket& WithOthers() {
+    for (std::uint64_t who = 101; who < 101 + TurnTaking::kMost - 2; who++) {
+      NoteTaken(bucket_.turns, who, Now(), 86'400'000'000'000);
+      NoteRefused(bucket_.turns, who, Now(), 86'400'000'000'000);
+    }
+    return *this;
+  }
+
+  /* The server counts a window of a minute, in which others have a tenth. */
+  SharedBucket& WithServerWindow() {
+    constexpr std::int64_t kOfServer = 1'000'000'000'000;
+    for (int i = 0; i < 10; i++) {
+      const std::uint64_t now = Now();
+      const Departure departure = Leave(bucket_, limits_, now, 1, 900);
+      const ServerReading reading{kOfServer, kOfServer / 10 * 9, 60'000};
+      LearnFromServer(bucket_.requests.server, now, reading, departure.requests);
+      LearnFromServer(bucket_.tokens.server, now, reading, departure.tokens);
+    }
+    return *this;
+  }
+
+  Verdict Take(std::uint64_t who) {
+    const std::lock_guard<std::mutex> guard(lock_);
+    return TakeInTurn({&bucket_, &limits_}, {nullptr, nullptr}, Now(), {who, 1, 900}, Acquire).verdict;
+  }
+
+ private:
+  static std::uint64_t Now() { return static_cast<std::uint64_t>(MonotonicNs()); }
+
+  std::mutex lock_;
+  const Limits limits_;
+  Bucket bucket_;
+};
+
+void TakeFrom(SharedBucket& bucket, benchmark::State& state) {
+  const auto who = static_cast<std::uint64_t>(state.thread_index()) + 1;
+  std::int64_t granted = 0;
+  for (auto _ : state) granted += bucket.Take(who).gate == Gate::kOpen ? 1 : 0;
+  state.counters["granted"] =
+      benchmark::Counter(static_cast<double>(granted), benchmark::Counter::kAvgIterations);
+}
+
+/* More than anybody takes. */
+constexpr Limits kPlenty{10'000'000'000, 10'000'000'000'000, 60};
+
+void BM_TryAcquireGranted(benchmark::State& state) {
+  static SharedBucket bucket(kPlenty);
+  TakeFrom(bucket, state);
+}
+BENCHMARK(BM_TryAcquireGranted)->Threads(1)->Threads(2)->UseRealTime();
+
+void BM_TryAcquireGrantedAmongOthers(benchmark::State& state) {
+  static SharedBucket& bucket = (new SharedBucket(kPlenty))->WithOthers();
+  TakeFrom(bucket, state);
+}
+BENCHMARK(BM_TryAcquireGrantedAmongOthers)->Threads(1)->Threads(2)->UseRealTime();
+
+void BM_TryAcquireGrantedBesideServerWindow(benchmark::State& state) {
+  static SharedBucket& bucket = (new SharedBucket(kPlenty))->WithServerWindow();
+  TakeFrom(bucket, state);
+}
+BENCHMARK(BM_TryAcquireGrantedBesideServerWindow)->Threads(1)->Threads(2)->UseRealTime();
+
+void BM_TryAcquireRefused(benchmark::State& state) {
+  static SharedBucket bucket(Limits{450, 450'000, 6});
+  TakeFrom(bucket, state);
+}
+BENCHMARK(BM_TryAcquireRefused)->Threads(1)->Threads(2)->UseRealTime();
+
+/* What one request of the worker costs: reserved in turn, left, and its answer's headers learned from. */
 void BM_ReserveLeaveLearn(benchmark::State& state) {
   const Limits limits{450'000, 450'000'000, 6};
   Bucket bucket{};
@@ -36,10 +115,12 @@ void BM_ReserveLeaveLearn(benchmark::State& state) {
   StartEmpty(bucket, limits, now);
   for (auto _ : state) {
     now += 1'000'000;
-    if (Reserve(bucket, limits, now, 1, 900).gate != Gate::kOpen) continue;
+    const Verdict verdict =
+        TakeInTurn({&bucket, &limits}, {nullptr, nullptr}, now, {1, 1, 900}, Reserve).verdict;
+    if (verdict.gate != Gate::kOpen) continue;
     const Departure departure = Leave(bucket, limits, now, 1, 900);
-    LearnFromServer(bucket.requests.server, now, {500'000, 499'000, 120}, departure.requests);
-    LearnFromServer(bucket.tokens.server, now, {500'000'000, 499'000'000, 120}, departure.tokens);
+    LearnFromServer(bucket.requests.server, now, {500'000, 499'000, 60'000}, departure.requests);
+    LearnFromServer(bucket.tokens.server, now, {500'000'000, 499'000'000, 60'000}, departure.tokens);
   }
 }
 BENCHMARK(BM_ReserveLeaveLearn);
@@ -56,19 +137,6 @@ void BM_Settle(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_Settle);
-
-/* Two processes at the same bucket, which a lock guards. */
-void BM_AcquireUnderALock(benchmark::State& state) {
-  static std::mutex lock;
-  static Bucket bucket{};
-  static std::uint64_t now = 1'000'000'000;
-  const Limits limits{450'000, 450'000'000, 6};
-  for (auto _ : state) {
-    const std::lock_guard<std::mutex> guard(lock);
-    benchmark::DoNotOptimize(Acquire(bucket, limits, now += 100'000, 1, 900));
-  }
-}
-BENCHMARK(BM_AcquireUnderALock)->Threads(1)->Threads(2);
 
 }  // namespace
 }  // namespace product_optimizer
