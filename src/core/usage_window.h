@@ -4,7 +4,7 @@
  *
  *   Kept by the quarter of a second, each with its first and last moment of use: of the one that the window
  *   cuts in two, the share that is still inside counts, as if its use were spread evenly between these.  So
- * what was used at one instant also leaves at one.
+ *   what was used at one instant also leaves at one.
  */
 #pragma once
 
@@ -31,7 +31,9 @@ class UsageWindow {
     const auto moment = static_cast<std::uint16_t>(now_ns / kSlotNs < newest_ ? slot.last : Moment(now_ns));
     if (slot.amount == 0) slot.first = slot.last = moment;
     slot.last = std::max(slot.last, moment);
-    slot.amount = static_cast<std::uint32_t>(std::min(kMost, slot.amount + amount));
+    const auto added = static_cast<std::uint32_t>(std::min(kMost - slot.amount, amount));
+    slot.amount += added;
+    total_ += added;
   }
 
   /* In the last window_ns, at most kLongestNs. */
@@ -39,9 +41,12 @@ class UsageWindow {
     const std::uint64_t from_ns = now_ns > window_ns ? now_ns - window_ns : 0;
     const std::uint64_t first = from_ns / kSlotNs;
     const std::uint64_t oldest = newest_ >= kSlots ? newest_ - kSlots + 1 : 0;
-    std::uint64_t sum = first >= oldest && first <= newest_ ? PartInside(slots_[first % kSlots], from_ns) : 0;
-    for (std::uint64_t s = std::max(first + 1, oldest); s <= newest_; s++) sum += slots_[s % kSlots].amount;
-    return sum;
+    if (first < oldest) return total_;
+    if (first > newest_) return 0;
+    /* A take asks several times: the shorter side of the cut is added up, and the whole is known. */
+    const bool mostly_inside = newest_ - first > first - oldest;
+    const std::uint64_t inside = mostly_inside ? total_ - SumOf(oldest, first) : SumOf(first + 1, newest_);
+    return inside + PartInside(slots_[first % kSlots], from_ns);
   }
 
  private:
@@ -66,13 +71,24 @@ class UsageWindow {
     return (slot.amount * (slot.last - from) + length / 2) / length;
   }
 
+  /* From one slot to another, both included. */
+  std::uint64_t SumOf(std::uint64_t from, std::uint64_t to) const {
+    std::uint64_t sum = 0;
+    for (std::uint64_t s = from; s <= to; s++) sum += slots_[s % kSlots].amount;
+    return sum;
+  }
+
   void Advance(std::uint64_t now_ns) {
     const std::uint64_t current = now_ns / kSlotNs;
     if (current <= newest_) return; /* time that steps back counts into the newest slot */
     if (current - newest_ >= kSlots) {
       for (Slot& slot : slots_) slot = {};
+      total_ = 0;
     } else {
-      for (std::uint64_t s = newest_ + 1; s <= current; s++) slots_[s % kSlots] = {};
+      for (std::uint64_t s = newest_ + 1; s <= current; s++) {
+        total_ -= slots_[s % kSlots].amount;
+        slots_[s % kSlots] = {};
+      }
     }
     newest_ = current;
   }
@@ -82,11 +98,13 @@ class UsageWindow {
       Slot& slot = slots_[(newest_ - age) % kSlots];
       const std::int64_t taken = std::min<std::int64_t>(amount, slot.amount);
       slot.amount -= static_cast<std::uint32_t>(taken);
+      total_ -= static_cast<std::uint64_t>(taken);
       amount -= taken;
     }
   }
 
   std::uint64_t newest_ = 0;
+  std::uint64_t total_ = 0; /* of all slots */
   Slot slots_[kSlots] = {};
 };
 

@@ -80,6 +80,48 @@ TEST(UsageWindow, EqualsACountByHand) {
   }
 }
 
+/* To a quarter of a second, also after something was taken back. */
+TEST(UsageWindow, EveryLengthEqualsACountByHand) {
+  std::mt19937_64 random(4);
+  UsageWindow window;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> all;
+  std::uint64_t now = 5 * kSecond;
+  for (int i = 0; i < 20'000; i++) {
+    now += random() % (random() % 200 == 0 ? 70 * kSecond : kSecond / 2);
+    std::uint64_t amount = random() % 1000;
+    window.Add(now, static_cast<std::int64_t>(amount));
+    all.emplace_back(now, amount);
+    if (random() % 4 == 0) {
+      amount = random() % 3000;
+      window.Add(now, -static_cast<std::int64_t>(amount));
+      for (auto it = all.rbegin(); it != all.rend() && it->first / kSlot + 240 >= now / kSlot; ++it) {
+        const std::uint64_t taken = std::min(amount, it->second);
+        it->second -= taken;
+        amount -= taken;
+      }
+    }
+    const std::uint64_t length = 1 + random() % (60 * kSecond);
+    const std::uint64_t cut = now > length ? (now - length) / kSlot : 0;
+    std::uint64_t behind = 0, in_cut = 0;
+    for (auto it = all.rbegin(); it != all.rend() && it->first / kSlot >= cut; ++it)
+      (it->first / kSlot > cut ? behind : in_cut) += it->second;
+    ASSERT_GE(window.Sum(now, length), behind) << "step " << i;
+    ASSERT_LE(window.Sum(now, length), behind + in_cut) << "step " << i;
+  }
+}
+
+TEST(UsageWindow, AnAmountBeyondASlotIsCountedAsMuchAsASlotHolds) {
+  UsageWindow window;
+  window.Add(100 * kSecond, INT64_MAX);
+  window.Add(100 * kSecond, INT64_MAX);
+  EXPECT_EQ(window.Sum(100 * kSecond), UINT32_MAX);
+  window.Add(130 * kSecond, 1);
+  EXPECT_EQ(window.Sum(130 * kSecond), std::uint64_t{UINT32_MAX} + 1);
+  EXPECT_EQ(window.Sum(161 * kSecond), 1u);
+  window.Add(161 * kSecond, 1);
+  EXPECT_EQ(window.Sum(161 * kSecond, kSecond), 1u);
+}
+
 TEST(UsageWindow, ASteadyFlowShowsAllOfItAtEachMoment) {
   UsageWindow window;
   std::uint64_t now = 100 * kSecond;
