@@ -16,6 +16,25 @@ constexpr char kSharedModels[] = "(all others)";
 
 LWLock* buckets_lock = nullptr;
 
+/*
+ * The lock over all buckets.  It is held for less than a microsecond, and to be woken from a sleep costs
+ * several: so it is looked at again for about that long first.
+ */
+class BucketsLock {
+ public:
+  BucketsLock() {
+    constexpr int kLooks = 100;
+    for (int i = 0; i < kLooks; i++) {
+      if (LWLockConditionalAcquire(buckets_lock, LW_EXCLUSIVE)) return;
+      SPIN_DELAY();
+    }
+    LWLockAcquire(buckets_lock, LW_EXCLUSIVE);
+  }
+  ~BucketsLock() { LWLockRelease(buckets_lock); }
+  BucketsLock(const BucketsLock&) = delete;
+  BucketsLock& operator=(const BucketsLock&) = delete;
+};
+
 enum class Asker { kWorker, kCaller };
 
 struct Reserved {
@@ -52,7 +71,7 @@ BucketPair FindPair(const BucketRef& ref, std::uint64_t now) {
 /* Applies one change to the model's bucket and to the store's. */
 template <typename F>
 void ForBoth(const BucketRef& ref, F change) {
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   const std::uint64_t now = NowNs();
   const BucketPair pair = FindPair(ref, now);
   if (pair.store != nullptr) change(*pair.store, ref.store_limits, now);
@@ -93,7 +112,7 @@ std::uint64_t Taker(Asker asker) {
 /* *at_ns is set to the time of the decision. */
 PairVerdict TakeFromBoth(const BucketRef& ref, Asker asker, std::int64_t requests, std::int64_t tokens,
                          TakeFunction take, std::uint64_t* at_ns) {
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   /* Read under the lock, so that decisions are made in the order of their times. */
   const std::uint64_t now = *at_ns = NowNs();
   const BucketPair pair = FindPair(ref, now);
@@ -139,7 +158,7 @@ void CancelShared(const BucketRef& ref, std::int64_t requests, std::int64_t toke
 
 void CancelAllReservations() {
   if (reservations == nullptr) return;
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   for (const auto& [bucket, mine] : *reservations) {
     Bucket* const found = FindOwnOrShared(bucket.first, bucket.second);
     if (found != nullptr) Cancel(*found, mine.requests, mine.tokens);
@@ -168,7 +187,7 @@ void SettleSharedTokens(const BucketRef& ref, std::uint64_t left_at_ns, std::int
 }
 
 void HoldOffShared(const BucketRef& ref, std::uint64_t left_at_ns, std::uint64_t wait_ns, bool slow_down) {
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindModel(ref, now);
   if (bucket != nullptr) HoldOff(*bucket, ref.limits, now, left_at_ns, wait_ns, slow_down);
@@ -176,7 +195,7 @@ void HoldOffShared(const BucketRef& ref, std::uint64_t left_at_ns, std::uint64_t
 
 void LearnShared(const BucketRef& ref, const Departure& departure, const ServerReading* requests,
                  const ServerReading* tokens) {
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindOwn(InvalidOid, ref.model); /* one shared by models tells of none */
   if (bucket == nullptr) return;
@@ -185,7 +204,7 @@ void LearnShared(const BucketRef& ref, const Departure& departure, const ServerR
 }
 
 Room SharedRoom(const BucketRef& ref, bool wants_turn) {
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindModel(ref, now);
   if (bucket == nullptr) return {0, 0, kTooManyBuckets};
@@ -195,7 +214,7 @@ Room SharedRoom(const BucketRef& ref, bool wants_turn) {
 }
 
 void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns) {
-  LockScope scope(buckets_lock);
+  const BucketsLock lock;
   const std::uint64_t now = NowNs();
   Bucket* const bucket = FindModel(ref, now);
   if (bucket == nullptr) return;
