@@ -41,11 +41,11 @@ bool IsSupported(std::string_view keyword) {
   return std::find(std::begin(kKeywords), std::end(kKeywords), keyword) != std::end(kKeywords);
 }
 
-/* "object", or a list of types with it. */
-bool NamesObject(const json& type) {
-  if (type.is_string()) return type.get_ref<const std::string&>() == "object";
-  return type.is_array() &&
-         std::any_of(type.begin(), type.end(), [](const json& one) { return one == "object"; });
+/* Whether the schema's type is this one, or a list with it. */
+bool HasType(const json& schema, const char* name) {
+  const auto type = schema.find("type");
+  if (type == schema.end()) return false;
+  return *type == name || (type->is_array() && std::find(type->begin(), type->end(), name) != type->end());
 }
 
 bool RequiresExactly(const json& schema, const json& properties) {
@@ -92,8 +92,9 @@ bool IsStrictNode(const json& schema) {
       return false;
   }
   if (!typed) return false;
-  const auto type = schema.find("type");
-  const bool object = (type != schema.end() && NamesObject(*type)) || schema.contains("properties");
+  if (schema.contains("$ref") && schema.size() > 1) return false; /* the API takes nothing beside it */
+  if (HasType(schema, "array") && !schema.contains("items")) return false;
+  const bool object = HasType(schema, "object") || schema.contains("properties");
   return !object || IsStrictObject(schema);
 }
 

@@ -85,6 +85,20 @@ INSTANTIATE_TEST_SUITE_P(
         SchemaCase{
             R"({"type":"object","properties":{},"required":[],"additionalProperties":false,"allOf":[]})",
             false},
+        SchemaCase{
+            R"({"type":"object","properties":{"a":{"type":"array"}},"required":["a"],"additionalProperties":false})",
+            false},
+        SchemaCase{
+            R"({"type":"object","properties":{"a":{"type":["array","null"]}},"required":["a"],"additionalProperties":false})",
+            false},
+        SchemaCase{
+            R"({"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"required":["a"],"additionalProperties":false,
+                    "$defs":{"x":{"type":"string"}}})",
+            true},
+        SchemaCase{
+            R"({"type":"object","properties":{"a":{"$ref":"#/$defs/x","description":"d"}},"required":["a"],
+                    "additionalProperties":false,"$defs":{"x":{"type":"string"}}})",
+            false},
         SchemaCase{R"({"anyOf":[{"type":"string"}]})", false},
         SchemaCase{R"({"type":"array","items":{"type":"string"}})", false},
         SchemaCase{
