@@ -33,6 +33,10 @@ std::string_view Text(const json& value) {
   return value.is_string() ? std::string_view(value.get_ref<const std::string&>()) : std::string_view();
 }
 
+bool HasElements(const json& value) {
+  return value.is_array() && !value.empty();
+}
+
 bool IsBlank(std::string_view text) {
   return text.find_first_not_of(kBlanks) == std::string_view::npos;
 }
@@ -71,6 +75,11 @@ void ConcludeTruncated(Outcome* outcome) {
   Conclude(OutcomeKind::kTruncated, "length", "the answer was cut at the cap on output tokens", outcome);
 }
 
+void ConcludeToolCall(Outcome* outcome) {
+  Conclude(OutcomeKind::kFail, "tool_calls",
+           "the model called a tool instead of answering; remove tools from params or extra_body", outcome);
+}
+
 void ConcludeText(std::string_view content, Outcome* outcome) {
   if (IsBlank(content)) {
     Conclude(OutcomeKind::kRetry, "empty_answer", "the model answered with an empty text", outcome);
@@ -92,7 +101,7 @@ std::string JoinContent(const json& content) {
 
 void ReadChat(const json& root, Outcome* outcome) {
   const json& choices = Member(root, "choices");
-  if (!choices.is_array() || choices.empty()) return ConcludeInvalid("the answer holds no choice", outcome);
+  if (!HasElements(choices)) return ConcludeInvalid("the answer holds no choice", outcome);
   const json& choice = choices.front();
   const json& message = Member(choice, "message");
   const std::string_view finish = Text(Member(choice, "finish_reason"));
@@ -100,11 +109,7 @@ void ReadChat(const json& root, Outcome* outcome) {
   if (!IsBlank(refusal)) return ConcludeRefusal(refusal, outcome);
   if (finish == "content_filter") return ConcludeFiltered(outcome);
   if (finish == "length") return ConcludeTruncated(outcome);
-  if (finish == "tool_calls" || finish == "function_call") {
-    return Conclude(OutcomeKind::kFail, "tool_calls",
-                    "the model called a tool instead of answering; remove tools from params or extra_body",
-                    outcome);
-  }
+  if (finish == "tool_calls" || finish == "function_call") return ConcludeToolCall(outcome);
   if (finish != "stop") return ConcludeInvalid("the answer does not say that it is complete", outcome);
   ConcludeText(JoinContent(Member(message, "content")), outcome);
 }
@@ -125,11 +130,7 @@ void ReadCompleted(const json& root, Outcome* outcome) {
       if (type == "output_text") joined += Text(Member(part, "text"));
     }
   }
-  if (calls_tool && IsBlank(joined)) {
-    return Conclude(OutcomeKind::kFail, "tool_calls",
-                    "the model called a tool instead of answering; remove tools from params or extra_body",
-                    outcome);
-  }
+  if (calls_tool && IsBlank(joined)) return ConcludeToolCall(outcome);
   ConcludeText(joined, outcome);
 }
 
@@ -186,10 +187,11 @@ void ReadAnswer(Api api, std::string_view body, Outcome* outcome, ApiError* api_
   outcome->prompt_tokens = ReadTokens(Member(usage, chat ? "prompt_tokens" : "input_tokens"));
   outcome->completion_tokens = ReadTokens(Member(usage, chat ? "completion_tokens" : "output_tokens"));
 
+  /* Some gateways send the members of an answer beside the error, empty. */
   const json& error = Member(root, "error");
-  const bool failed =
-      chat ? root.count("choices") == 0 && !error.is_null() : Text(Member(root, "status")) == "failed";
-  if (failed || (!chat && !error.is_null() && root.count("output") == 0)) {
+  const bool has_answer = HasElements(Member(root, chat ? "choices" : "output"));
+  const bool failed = !chat && Text(Member(root, "status")) == "failed";
+  if (failed || (!error.is_null() && !has_answer)) {
     api_error->code = Text(Member(error, "code"));
     api_error->type = Text(Member(error, "type"));
     api_error->message = error.is_string() ? Text(error) : Text(Member(error, "message"));

@@ -77,6 +77,10 @@ INSTANTIATE_TEST_SUITE_P(
         VerdictCase{"<html><body>Welcome</body></html>", OutcomeKind::kRetry, "invalid_response"},
         VerdictCase{R"({"error":{"message":"boom","code":null}})", OutcomeKind::kRetry, "server_error"},
         VerdictCase{R"({"error":"boom"})", OutcomeKind::kRetry, "server_error"},
+        VerdictCase{R"({"choices":null,"error":{"message":"pay","code":"insufficient_quota"}})",
+                    OutcomeKind::kBlock, "insufficient_quota"},
+        VerdictCase{R"({"choices":[],"error":{"message":"wait","code":"rate_limit_exceeded"}})",
+                    OutcomeKind::kHoldOff, "rate_limit_exceeded"},
         VerdictCase{R"({"error":{"message":"pay","code":"insufficient_quota"}})", OutcomeKind::kBlock,
                     "insufficient_quota"}));
 
