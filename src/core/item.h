@@ -13,12 +13,12 @@ namespace product_optimizer {
 
 struct Item {
   std::int64_t id = 0;
-  std::int16_t attempt = 0;       /* the fencing token: attempts as this claim left it */
-  std::int16_t max_attempts = 0;  /* what holds for this row, the setting already applied */
+  std::int16_t attempt = 0;      /* the fencing token: attempts as this claim left it */
+  std::int16_t max_attempts = 0; /* what holds for this row, the setting already applied */
   std::int16_t priority = 0;
   std::string instance_id;
-  std::string payload;          /* JSON text of any kind */
-  std::string last_error_code;  /* of the previous attempt; empty when there was none */
+  std::string payload;         /* JSON text of any kind */
+  std::string last_error_code; /* of the previous attempt; empty when there was none */
 
   /* What the item's job sets; absent means the setting. */
   std::optional<std::int64_t> job_id;

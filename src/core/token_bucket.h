@@ -29,9 +29,8 @@ struct Rate {
 
 struct Take {
   bool granted;
-  std::uint64_t next; /* the word to store; the old one when not granted */
-  std::uint64_t
-      wait_ns; /* until the same request can be granted: 0 when granted, kNever when it never fits */
+  std::uint64_t next;    /* the word to store; the old one when not granted */
+  std::uint64_t wait_ns; /* until the same can be granted; 0 when granted, kNever when it never fits */
 };
 
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();

@@ -9,7 +9,8 @@
  *   libcurl does not always tell.  Sockets it opens without the hooks (its resolver's) are registered and
  *   removed at once.  Version 7.88 also closes a socket that never got connected without the close hook, and
  *   when the next address gets the same number, it takes it for watched already: so Opened() goes on with
- * what was wanted of that number, and a socket is left registered only once it was seen alive and connected.
+ *   what was wanted of that number, and a socket is left registered only once it was seen alive and
+ *   connected.
  *
  *   Ownership: one thread.  Everything but the constructor and Opened() is free of exceptions.
  */

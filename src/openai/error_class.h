@@ -26,7 +26,7 @@ struct ApiError {
 /* body: any bytes. */
 ApiError ReadApiError(int status, std::string_view body);
 
-/* Fills kind, slow_down, rejected_request and error_code. */
+/* Fills kind, slow_down, rejected_request, of_model_alone and error_code. */
 void Classify(const ApiError& error, Outcome* outcome);
 
 /* The wait that a text such as "Please try again in 1.5s." names; 0 … 3,600,000 ms. */

@@ -31,8 +31,7 @@ bool IsBearer(std::string_view word) {
   return true;
 }
 
-/* Where the text at `at` would begin a key: "sk-" at the start of a word, or the word itself is masked
- * already. */
+/* "sk-" at the start of a word of the run, or somebody masked it already. */
 bool LooksLikeKey(std::string_view run) {
   if (run.find("***") != std::string_view::npos) return true;
   for (std::size_t at = run.find("sk-"); at != std::string_view::npos; at = run.find("sk-", at + 1)) {

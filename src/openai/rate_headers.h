@@ -11,7 +11,8 @@
 
 namespace product_optimizer {
 
-/* The value of a header (name in lower case) in a raw header block, without surrounding blanks; the last one wins. */
+/* The value of a header (name in lower case) in a raw header block, without surrounding blanks; the last one
+ * wins. */
 std::optional<std::string_view> FindHeader(std::string_view headers, std::string_view name);
 
 /* A Go duration ("120ms", "1s", "7.25s", "6m0s", "23h18m29.144s") in milliseconds, rounded up. */

@@ -19,18 +19,18 @@ enum class MaxTokensParam { kAuto, kMaxCompletionTokens, kMaxTokens };
 struct RequestSettings {
   Api api = Api::kChatCompletions;
   std::string model;
-  std::string instructions;     /* empty: the built-in instruction for product texts */
-  std::string reasoning_effort; /* empty: not sent */
-  std::string service_tier;     /* empty: not sent */
-  std::string extra_body;       /* empty, or the text of a JSON object merged over the body last */
+  std::string instructions;             /* empty: the built-in instruction for product texts */
+  std::string reasoning_effort;         /* empty: not sent */
+  std::string service_tier;             /* empty: not sent */
+  std::string extra_body;               /* empty, or the text of a JSON object merged over the body last */
   std::int32_t max_output_tokens = 900; /* 16 … 1,000,000 */
   MaxTokensParam max_tokens_param = MaxTokensParam::kAuto;
 };
 
 struct BuiltRequest {
-  std::string path;  /* below the base URL: "/chat/completions" or "/responses" */
-  std::string body;  /* JSON, UTF-8 */
-  std::string model; /* as the body names it; the key of the rate-limit bucket */
+  std::string path;                   /* below the base URL: "/chat/completions" or "/responses" */
+  std::string body;                   /* JSON, UTF-8 */
+  std::string model;                  /* as the body names it; the key of the rate-limit bucket */
   std::int32_t max_output_tokens = 0; /* the cap that the body names */
   std::size_t prompt_bytes = 0;       /* UTF-8 bytes of all messages and of the schema */
   std::size_t prompt_chars = 0;       /* the same in characters: what the server divides by four */
