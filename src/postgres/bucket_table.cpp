@@ -1,8 +1,10 @@
 #include "postgres/bucket_table.h"
 
 #include <algorithm>
+#include <string_view>
 #include <type_traits>
 
+#include "core/text.h"
 #include "postgres/clock.h"
 
 namespace product_optimizer {
@@ -34,7 +36,11 @@ BucketKey KeyOf(Oid database, const std::string& name) {
   key.database = database;
   key.hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(name.data()),
                                  static_cast<int>(name.size()), 0);
-  strlcpy(key.name, name.c_str(), sizeof key.name);
+  /* A model's name is shown, so it is cut between characters; a store's is bytes of any encoding. */
+  const std::string_view kept = database == InvalidOid
+                                    ? Truncate(name, sizeof key.name - 1)
+                                    : std::string_view(name).substr(0, sizeof key.name - 1);
+  memcpy(key.name, kept.data(), kept.size());
   return key;
 }
 

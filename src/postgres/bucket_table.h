@@ -26,7 +26,7 @@ Size BucketTableSize();
 void StartBucketTable();
 
 /*
- * Its own bucket, or the shared one.  database: InvalidOid for a model.  keep: a bucket that is not forgotten
+ * Its own bucket, or the shared one.  database: InvalidOid for a model, whose name is UTF-8.  keep: a bucket that is not forgotten
  * to make place, or null.  While something reserved in the shared one has not left, it may be of this name,
  * whose own bucket would not know of it: nobody moves until then.  What moves starts empty, so the bound
  * holds across it. Null only when memory is short: the caller then grants nothing.

@@ -25,7 +25,7 @@ BucketRef BucketArgument(FunctionCallInfo fcinfo, int index) {
   const Settings settings = CurrentSettings();
   ref.model = settings.request.model;
   Call([&] {
-    if (!PG_ARGISNULL(index)) ref.model.assign(text_to_cstring(PG_GETARG_TEXT_PP(index)));
+    if (!PG_ARGISNULL(index)) TextFromDatum(PG_GETARG_DATUM(index), ref.model);
     if (ref.model.empty() || ref.model.size() > 200)
       ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("model must have 1 to 200 bytes"),
                       errhint("Pass the name of a model, or NULL for product_optimizer.model.")));
@@ -140,6 +140,7 @@ Datum product_optimizer_rate_limits(PG_FUNCTION_ARGS) {
       const auto found = own.find(report.model);
       const Limits& limits = found != own.end() ? found->second : settings.limits;
       const Bucket& bucket = report.bucket;
+      const std::string model = InAnyEncoding(report.model); /* another database may have named it */
       Call([&] {
         const auto ago = [now](std::uint64_t then_ns) {
           return TimestampTzPlusMilliseconds(
@@ -153,7 +154,7 @@ Datum product_optimizer_rate_limits(PG_FUNCTION_ARGS) {
         const ServerLevel& requests = bucket.requests.server;
         const ServerLevel& tokens = bucket.tokens.server;
         const std::uint64_t told_at = std::max(requests.told_at_ns, tokens.told_at_ns);
-        Datum values[] = {TextDatum(report.model),
+        Datum values[] = {TextDatum(model),
                           Int32GetDatum(static_cast<std::int32_t>(limits.requests_per_minute)),
                           Int64GetDatum(static_cast<std::int64_t>(bucket.requests.used.Sum(now))),
                           Int64GetDatum(AvailableRequests(bucket, limits, now)),

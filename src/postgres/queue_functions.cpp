@@ -29,8 +29,8 @@ constexpr std::int64_t kLongestDelayMs = std::int64_t{366} * 86'400'000;
 std::string ClaimerName(Oid caller) {
   std::string role;
   Call([&] {
-    const char* const name = GetUserNameFromId(caller, false);
-    role.assign(pg_server_to_any(name, static_cast<int>(strlen(name)), PG_UTF8));
+    role.assign(GetUserNameFromId(caller, false));
+    ConvertToUtf8(role);
   });
   return role + " pid " + std::to_string(MyProcPid);
 }
@@ -108,18 +108,14 @@ Datum product_optimizer_fail_item(PG_FUNCTION_ARGS) {
   const ClaimRef claim = ClaimArguments(fcinfo);
   RefuseNull(fcinfo, 2, "error");
   RefuseNull(fcinfo, 3, "retry");
-  const text* const error = PG_GETARG_TEXT_PP(2);
+  const Datum error = PG_GETARG_DATUM(2);
   const bool retry = PG_GETARG_BOOL(3);
   const std::int64_t delay_ms =
       PG_ARGISNULL(4) ? -1 : IntervalArgumentMs(fcinfo, 4, "delay", 0, kLongestDelayMs, "zero to 366 days");
   const char* status = nullptr;
   const Datum done = EntryAsOwner(fcinfo, [&]() -> Datum {
     Failure failure;
-    Call([&] {
-      const int length = VARSIZE_ANY_EXHDR(error);
-      failure.error.assign(VARDATA_ANY(error), static_cast<std::size_t>(length));
-      failure.error.assign(pg_server_to_any(failure.error.c_str(), length, PG_UTF8));
-    });
+    Call([&] { TextFromDatum(error, failure.error); });
     const ItemState item = LookUpItem(claim.id);
     if (!item.exists) Call([&] { RefuseUnknownItem(claim.id); });
     Outcome outcome;

@@ -107,21 +107,28 @@ std::int16_t Int16Column(std::uint64_t row, int column) {
   return is_null ? static_cast<std::int16_t>(0) : DatumGetInt16(value);
 }
 
+void ConvertToUtf8(std::string& value) {
+  if (GetDatabaseEncoding() == PG_SQL_ASCII) {
+    if (!IsValidUtf8(value)) value = SanitizeUtf8(value);
+    return;
+  }
+  char* const converted = pg_server_to_any(value.data(), static_cast<int>(value.size()), PG_UTF8);
+  if (converted == value.data()) return;
+  value.assign(converted);
+  pfree(converted);
+}
+
+void TextFromDatum(Datum datum, std::string& value) {
+  CopyText(datum, value);
+  ConvertToUtf8(value);
+}
+
 bool TextColumn(std::uint64_t row, int column, std::string& value) {
   value.clear();
   bool is_null;
   const Datum datum = Column(row, column, TEXTOID, &is_null);
   if (is_null) return false;
-  CopyText(datum, value);
-  if (GetDatabaseEncoding() == PG_SQL_ASCII) {
-    if (!IsValidUtf8(value)) value = SanitizeUtf8(value);
-    return true;
-  }
-  const int length = static_cast<int>(value.size());
-  char* const converted = pg_server_to_any(value.data(), length, PG_UTF8);
-  if (converted == value.data()) return true;
-  value.assign(converted);
-  pfree(converted);
+  TextFromDatum(datum, value);
   return true;
 }
 

@@ -64,8 +64,12 @@ AttrNumber TableColumn(TupleDesc table, const char* name, Oid type);
 /* Raises 23502 for what a NOT NULL of the column, now dropped, has kept out. */
 void RefuseNullColumn(bool is_null, const char* name);
 
-/* A text column in valid UTF-8, into a string that lives above the guard; false and "" when null. */
-bool TextColumn(std::uint64_t row, int column, std::string& value);
+/* A text in valid UTF-8, into a string that lives above the guard. */
+void TextFromDatum(Datum datum, std::string& value);
+bool TextColumn(std::uint64_t row, int column, std::string& value); /* false and "" when null */
+
+/* From the database's encoding to valid UTF-8, in place. */
+void ConvertToUtf8(std::string& value);
 
 /*
  * The name of a store, which is only compared and written back: byte by byte as the database has it, for not

@@ -1,5 +1,7 @@
 #include "postgres/transaction.h"
 
+#include <utility>
+
 #include "postgres/owner_rights.h"
 #include "postgres/settings.h"
 #include "postgres/spi.h"
@@ -48,7 +50,7 @@ void DescribeOwner(Oid owner, TransactionFailure& failure) {
 WorkStart BeginWork(TransactionFailure* failure) {
   outside = CurrentMemoryContext;
   settings_level = 0;
-  return Call([&] {
+  const WorkStart start = Call([&] {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
@@ -74,6 +76,8 @@ WorkStart BeginWork(TransactionFailure* failure) {
     worker = ActAs(owner);
     return WorkStart::kReady;
   });
+  if (start == WorkStart::kWrongOwner) failure->message = InAnyEncoding(std::move(failure->message));
+  return start;
 }
 
 void EndWork() {
@@ -94,7 +98,7 @@ void EndWork() {
 TransactionFailure AbortWork(const PgError& error) {
   const ErrorData* const data = error.data();
   /* Without the detail, which may quote a whole row. */
-  TransactionFailure failure{data->sqlerrcode, error.what()};
+  TransactionFailure failure{data->sqlerrcode, InAnyEncoding(error.what())};
   Call([] {
     AbortCurrentTransaction(); /* restores the user as well */
     MemoryContextSwitchTo(outside);

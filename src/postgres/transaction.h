@@ -15,7 +15,7 @@ namespace product_optimizer {
 
 struct TransactionFailure {
   int sqlstate;
-  std::string message;      /* the server's */
+  std::string message;      /* the server's, InAnyEncoding(): other databases show it too */
   bool wrong_owner = false; /* nothing was tried: product_optimizer.role, or TroubleWithTables() */
 };
 

@@ -290,8 +290,10 @@ void product_optimizer_worker_main(Datum database) {
         return;
       case WorkResult::kFailed:
         if (failure.wrong_owner) break; /* it will say so */
-        Call(
-            [&] { ereport(ERROR, (errmsg("product_optimizer cannot start: %s", failure.message.c_str()))); });
+        Call([&] {
+          ereport(ERROR, (errcode(failure.sqlstate),
+                          errmsg("product_optimizer cannot start: %s", failure.message.c_str())));
+        });
         return;
       case WorkResult::kCommitted:
         break;

@@ -196,6 +196,24 @@ for my $encoding ('LATIN1', 'WIN1252', 'SQL_ASCII')
 	insert_rows('plain', 20, db => $db, job => $job);
 	my $counts = all_finished($node, db => $db, name => "$encoding: all finished");
 	is($counts->{DONE}, 25, "$encoding: all end DONE");
+
+	# What the worker of one database says must not keep another one from reading it.
+	$node->safe_psql($db, q{CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not %', convert_from('\x636166e9', 'LATIN1') USING ERRCODE = '55006'; END $$;
+		CREATE TRIGGER stop BEFORE UPDATE ON job_items FOR EACH ROW EXECUTE FUNCTION stop()}
+		=~ s/'LATIN1'/'$encoding'/r);
+	insert_rows('refused', 1, db => $db, job => $job);
+	wait_for($node, "$encoding: every database can read what went wrong",
+		"SELECT last_error FROM optimizer_workers() WHERE database = '$db'", expect => 'not caf?');
+	$node->safe_psql($db, 'DROP TRIGGER stop ON job_items');
+	wait_for($node, "$encoding: it goes on", q{SELECT status = 'DONE' FROM job_items WHERE instance_id = 'refused'}, db => $db);
+
+	# An external worker may say what its database can hold.
+	$node->safe_psql($db, 'SELECT optimizer_pause()');
+	my $id = insert_item($node, '{"title": "External."}', db => $db);
+	is($node->safe_psql($db, qq{SELECT fail_item(c.id, c.attempts, convert_from('\\x636166e9', '$encoding'), false) FROM claim_pending_items() c}),
+		'FAILED', "$encoding: an error text with characters of its own");
+	is($node->safe_psql($db, "SELECT convert_to(error, '$encoding') FROM job_items WHERE id = $id"),
+		$encoding eq 'SQL_ASCII' ? '\\x636166efbfbd' : '\\x636166e9', "$encoding: is kept");
 }
 
 unlike(log_since($node), qr/PANIC|was terminated by signal/, 'nothing crashed');

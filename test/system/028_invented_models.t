@@ -39,4 +39,20 @@ is(buckets("model = 'another'"), 1, 'from a bucket of its own');
 $node->safe_psql('first', "INSERT INTO rate_limits (model, requests_per_minute) VALUES ('configured', 60000)");
 granted('first', 'configured', 'so does a model that rate_limits names');
 is(buckets("model = 'configured'"), 1, 'from a bucket of its own too');
+
+# A name longer than its place in shared memory is cut between characters, and one from a database of another encoding is
+# told in UTF-8: else nobody could read the buckets any more.
+my $long = 'mm' . "\x{e9}" x 150;
+utf8::encode($long);
+$node->safe_psql('first', "INSERT INTO rate_limits (model, requests_per_minute) VALUES ('$long', 60000)");
+my $job = $node->safe_psql('first', "INSERT INTO jobs (model) VALUES ('$long') RETURNING id");
+insert_item($node, '{"title": "Long."}', db => 'first', job_id => $job);
+is_deeply(all_finished($node, db => 'first'), { FAILED => 1 }, 'a model with a long name is asked for, though the API does not know it');
+is(buckets("model = 'mm' || repeat(U&'\\00E9', 102)"), 1, 'and its bucket can be read');
+$node->safe_psql('postgres', q{CREATE DATABASE latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
+$node->safe_psql('latin1', 'CREATE EXTENSION product_optimizer');
+granted('latin1', "mod' || chr(232) || 'le", 'a model named in LATIN1 gets permits');
+is(buckets("model = U&'mod\\00E8le'"), 1, 'from the bucket of this name');
+granted('second', "\xe6\xa8\xa1", 'so does one that LATIN1 has no word for');
+is($node->safe_psql('latin1', q{SELECT count(*) FROM optimizer_rate_limits() WHERE model = '???'}), 1, 'which can be read there all the same');
 done_testing();
