@@ -13,12 +13,12 @@ namespace {
 
 constexpr char kShared[] = ""; /* no model's name and no limited store's is empty */
 
-/* Two names share a bucket only when they agree in their first 200 bytes and in a 64-bit hash. */
+/* Two names share a bucket only when they agree in what is kept of them and in a 64-bit hash. */
 struct BucketKey {
   Oid database; /* InvalidOid: the bucket of a model */
   std::uint32_t unused;
   std::uint64_t hash;
-  char name[208];
+  char name[kBucketNameBytes];
 };
 
 struct BucketEntry {

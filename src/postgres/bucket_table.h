@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -21,6 +22,9 @@ namespace product_optimizer {
 constexpr long kMostPlaces = 1024;
 /* Besides: one bucket for all models without a place, and one per database for its stores without one. */
 constexpr long kMostShared = 128;
+
+/* So much of a name is kept, its NUL included. */
+constexpr std::size_t kBucketNameBytes = 208;
 
 Size BucketTableSize();
 void StartBucketTable();

@@ -223,15 +223,27 @@ void StepAsideShared(const BucketRef& ref, std::uint64_t due_ns) {
 }
 
 std::vector<BucketReport> ReportBuckets() {
+  struct Copy {
+    char name[kBucketNameBytes];
+    Bucket bucket;
+  };
+  std::vector<Copy> copies;
+  copies.reserve(kMostPlaces + kMostShared); /* nothing is allocated under the lock */
+  {
+    LockScope scope(buckets_lock, LW_SHARED);
+    VisitModels(
+        [](const char* name, const Bucket& bucket, void* context) {
+          auto& found = *static_cast<std::vector<Copy>*>(context);
+          if (found.size() == found.capacity()) return;
+          Copy& copy = found.emplace_back(Copy{{}, bucket});
+          strlcpy(copy.name, name, sizeof copy.name);
+        },
+        &copies);
+  }
   std::vector<BucketReport> reports;
-  reports.reserve(kMostPlaces + 1); /* nothing may be allocated under the lock */
-  LockScope scope(buckets_lock, LW_SHARED);
-  VisitModels(
-      [](const char* name, const Bucket& bucket, void* context) {
-        static_cast<std::vector<BucketReport>*>(context)->push_back(
-            {name[0] == '\0' ? kSharedModels : name, bucket});
-      },
-      &reports);
+  reports.reserve(copies.size());
+  for (const Copy& copy : copies)
+    reports.push_back({copy.name[0] == '\0' ? kSharedModels : copy.name, copy.bucket});
   return reports;
 }
 

@@ -101,8 +101,11 @@ std::unique_ptr<WorkerSlot> CopySlot(Oid database) {
   memset(static_cast<void*>(copy.get()), 0, sizeof(WorkerSlot));
   WorkerSlot* const slot = FindSlot(database);
   if (slot == nullptr) return copy;
-  LockScope scope(slot->lock, LW_SHARED);
-  memcpy(static_cast<void*>(copy.get()), slot, sizeof(WorkerSlot));
+  {
+    LockScope scope(slot->lock, LW_SHARED);
+    if (slot->database != database) return copy; /* another one has taken it since */
+    memcpy(static_cast<void*>(copy.get()), slot, sizeof(WorkerSlot));
+  }
   /* What the worker of another database wrote, this one's encoding may lack. */
   strlcpy(copy->reason, InAnyEncoding(copy->reason).c_str(), sizeof copy->reason);
   strlcpy(copy->last_error, InAnyEncoding(copy->last_error).c_str(), sizeof copy->last_error);
@@ -165,8 +168,9 @@ WorkerSlot* OccupySlot(Oid database, bool* full) {
     *full = true;
     return nullptr;
   }
+  if (vacant->database != database) ClearSharedQueue(static_cast<int>(vacant - shared->slots));
+  LockScope scope_of_slot(vacant->lock);
   if (vacant->database != database) {
-    ClearSharedQueue(static_cast<int>(vacant - shared->slots));
     vacant->counters = Counters{};
     vacant->latency = LatencyHistogram();
     vacant->last_error[0] = '\0';

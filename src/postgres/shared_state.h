@@ -1,12 +1,13 @@
 /*
  * shared_state.h
  *   What all processes of the cluster share: the worker slots (a database, its worker, its counters),
- *   the launcher's inbox, and the locks.  The buckets are in shared_limiter.h, the
- *   queues in shared_queue.h.
+ *   the launcher's inbox, and the locks.  The buckets are in shared_limiter.h, the queues in
+ *   shared_queue.h.
  *
  *   Locking: SharedState::lock guards who owns which slot and the inbox.  WorkerSlot::lock guards the
- *   rest of a slot: its worker writes, anybody reads.  Neither is held across a call that can raise,
- *   and never both.  Everything here may be lost in a crash: it is rebuilt from the tables, or counts
+ *   rest of a slot: its worker writes, anybody reads.  Only OccupySlot() takes a second lock under the
+ *   first, the slot's and that of the queues: a slot changes its database under both.  None is held across a
+ *   call that can raise.  Everything here may be lost in a crash: it is rebuilt from the tables, or counts
  *   anew.
  */
 #pragma once
@@ -46,7 +47,7 @@ enum News : std::uint32_t {
 
 struct WorkerSlot {
   /* Guarded by SharedState::lock. */
-  Oid database;   /* InvalidOid: never used */
+  Oid database;   /* InvalidOid: never used; written under both locks */
   int pid;        /* 0: no worker */
   int proc_index; /* of its PGPROC, while pid is not 0 */
 

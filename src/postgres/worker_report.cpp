@@ -63,12 +63,12 @@ void WorkerReport::Publish(Worker& worker, std::uint64_t now_ns) {
   const StateNow now = CurrentState(worker);
   {
     WorkerSlot& slot = *worker.slot;
+    const std::string reason(Truncate(now.reason, sizeof slot.reason - 1));
+    const std::string last_error(Truncate(worker.last_failure, sizeof slot.last_error - 1));
     LockScope scope(slot.lock);
     slot.state = now.state;
-    strlcpy(slot.reason, std::string(Truncate(now.reason, sizeof slot.reason - 1)).c_str(),
-            sizeof slot.reason);
-    strlcpy(slot.last_error, std::string(Truncate(worker.last_failure, sizeof slot.last_error - 1)).c_str(),
-            sizeof slot.last_error);
+    strlcpy(slot.reason, reason.c_str(), sizeof slot.reason);
+    strlcpy(slot.last_error, last_error.c_str(), sizeof slot.last_error);
     slot.in_flight = static_cast<int>(worker.in_flight.size());
     slot.connections_open = static_cast<int>(worker.http.connections_open());
     slot.connections_idle = static_cast<int>(worker.http.connections_idle());
