@@ -16,12 +16,13 @@
 
 #include "core/limiter.h"
 #include "postgres/prelude.h"
+#include "postgres/settings.h"
 
 namespace product_optimizer {
 
 constexpr long kMostPlaces = 1024;
 /* Besides: one bucket for all models without a place, and one per database for its stores without one. */
-constexpr long kMostShared = 128;
+constexpr long kMostShared = 1 + kMostDatabases;
 
 /* So much of a name is kept, its NUL included. */
 constexpr std::size_t kBucketNameBytes = 208;

@@ -176,7 +176,7 @@ void DefineSettings() {
        GUC_SUPERUSER_ONLY, product_optimizer_check_text);
   DefineCustomIntVariable("product_optimizer.max_databases",
                           "Most databases of the cluster that can have a worker.", nullptr, &max_databases,
-                          max_databases, 1, 256, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
+                          max_databases, 1, kMostDatabases, PGC_POSTMASTER, 0, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("product_optimizer");
 }
 

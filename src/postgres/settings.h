@@ -44,7 +44,8 @@ void DefineSettings();
  */
 Settings CurrentSettings();
 
-/* How many databases can have a worker: product_optimizer.max_databases. */
+/* How many databases can have a worker: product_optimizer.max_databases, 1 … kMostDatabases. */
+constexpr int kMostDatabases = 256; /* a byte says whose a store of the queue is */
 int MaxDatabases();
 
 /* product_optimizer.max_attempts, 1 … 1000. */
