@@ -235,16 +235,20 @@ bool IsTriggerOfOwnStatement() {
 }
 
 /* What triggers of an application change in passing runs deeper than the statement's own triggers. */
+class OwnStatementScope {
+ public:
+  OwnStatementScope() : outer_(own_trigger_depth) { own_trigger_depth = TriggerDepth() + 1; }
+  ~OwnStatementScope() { own_trigger_depth = outer_; }
+  OwnStatementScope(const OwnStatementScope&) = delete;
+  OwnStatementScope& operator=(const OwnStatementScope&) = delete;
+
+ private:
+  int outer_;
+};
+
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments) {
-  std::uint64_t rows = 0;
-  const int outer = own_trigger_depth;
-  own_trigger_depth = TriggerDepth() + 1;
-  PG_TRY();
-  { rows = Execute(statement, arguments); }
-  PG_FINALLY();
-  { own_trigger_depth = outer; }
-  PG_END_TRY();
-  return rows;
+  OwnStatementScope scope;
+  return Call([&] { return Execute(statement, arguments); });
 }
 
 }  // namespace product_optimizer

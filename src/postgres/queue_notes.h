@@ -52,7 +52,7 @@ void NotePreparedEnd();
 
 /*
  * Runs one of the extension's own statements on job_items: who runs it notes what it did, so the trigger need
- * not.
+ * not.  Throws PgError.
  */
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments);
 
