@@ -72,6 +72,7 @@ void NoteInserted(const TriggerData* trigger) {
     tuplestore_select_read_pointer(inserted, tuplestore_alloc_read_pointer(inserted, EXEC_FLAG_REWIND));
     tuplestore_rescan(inserted);
     while (tuplestore_gettupleslot(inserted, true, false, slot)) {
+      CHECK_FOR_INTERRUPTS();
       CheckPayload(trigger->tg_relation, ValueOf(slot, payload));
       const text* const state = DatumGetTextPP(ValueOf(slot, status));
       const bool is_pending = IsText(state, "PENDING");
