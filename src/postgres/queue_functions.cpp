@@ -2,7 +2,6 @@
  * queue_functions.cpp
  *   claim_pending_items(), complete_item(), fail_item(), release_item(): the queue for external workers.
  */
-#include <random>
 #include <string>
 
 #include "core/retry_policy.h"
@@ -113,7 +112,7 @@ Datum product_optimizer_fail_item(PG_FUNCTION_ARGS) {
   const std::int64_t delay_ms =
       PG_ARGISNULL(4) ? -1 : IntervalArgumentMs(fcinfo, 4, "delay", 0, kLongestDelayMs, "zero to 366 days");
   const char* status = nullptr;
-  const Datum done = EntryAsOwner(fcinfo, [&]() -> Datum {
+  EntryAsOwner(fcinfo, [&]() -> Datum {
     Failure failure;
     Call([&] { TextFromDatum(error, failure.error); });
     const ItemState item = LookUpItem(claim.id);
@@ -121,19 +120,14 @@ Datum product_optimizer_fail_item(PG_FUNCTION_ARGS) {
     Outcome outcome;
     outcome.kind = retry ? OutcomeKind::kRetry : OutcomeKind::kFail;
     if (delay_ms >= 0) outcome.retry_after_ms = delay_ms;
-    const double random = std::uniform_real_distribution<double>(0, 1)(*[] {
-      static std::minstd_rand generator{std::random_device{}()};
-      return &generator;
-    }());
-    const Decision decision =
-        Decide(outcome, claim.attempt, item.max_attempts, false, CurrentSettings().retry, random);
+    const Decision decision = Decide(outcome, claim.attempt, item.max_attempts, false,
+                                     CurrentSettings().retry, pg_prng_double(&pg_global_prng_state));
     const bool again = decision.action == Action::kRetry;
     const bool held = again ? RetryItem(claim, failure, decision.delay_ms) : FailItem(claim, failure);
     if (held && again) NoteNews(kNewsDue);
     if (held) status = again ? "SCHEDULED" : "FAILED";
     return Datum{0};
   });
-  (void)done;
   if (status == nullptr) PG_RETURN_NULL();
   PG_RETURN_TEXT_P(cstring_to_text(status));
 }
