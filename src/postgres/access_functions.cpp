@@ -3,7 +3,7 @@
  *   grant_optimizer(), revoke_optimizer(), optimizer_row_security(), hand_over_optimizer(): who may do what.
  *
  *   What runs with a superuser's rights here are GRANT, REVOKE and ALTER … OWNER alone: no query, in which
- * somebody's operator might be a better match than PostgreSQL's.
+ *   somebody's operator might be a better match than PostgreSQL's.
  *
  *   Functions and views stay with the superuser who created the extension, whoever owns the tables: the
  *   owner of a function can replace it, and the next superuser who calls it would run his code.

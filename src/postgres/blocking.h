@@ -6,7 +6,7 @@
  *   Items that are refused with the same HTTP 400, one after the other, may be at fault themselves, or the
  *   settings are.  A request of our own decides, the canary: the same settings, a trivial product.  Refused
  *   too, it blocks the queue, and the suspects go back; answered, it lets them fail.  Until it has spoken
- * their outcomes wait, for a while, in Worker::to_settle.
+ *   their outcomes wait, for a while, in Worker::to_settle.
  */
 #pragma once
 

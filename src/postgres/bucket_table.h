@@ -1,12 +1,12 @@
 /*
  * bucket_table.h
  *   The shared memory in which shared_limiter.h finds its buckets by name.  All of it under that one's lock;
- * nothing here raises.
+ *   nothing here raises.
  *
  *   A place for a bucket is taken by a database, of those that are free: one while it has fewer than are
- * free, or half as many for a model that nothing configured names.  So nobody's names, however many, keep the
- * others from places of their own.  What finds no place shares one bucket: all such models of the cluster,
- * all such stores of a database, which for each is only stricter than one of its own.
+ *   free, or half as many for a model that nothing configured names.  So nobody's names, however many, keep
+ *   the others from places of their own.  What finds no place shares one bucket: all such models of the
+ *   cluster, all such stores of a database, which for each is only stricter than one of its own.
  */
 #pragma once
 
@@ -31,10 +31,10 @@ Size BucketTableSize();
 void StartBucketTable();
 
 /*
- * Its own bucket, or the shared one.  database: InvalidOid for a model, whose name is UTF-8.  keep: a bucket that is not forgotten
- * to make place, or null.  While something reserved in the shared one has not left, it may be of this name,
- * whose own bucket would not know of it: nobody moves until then.  What moves starts empty, so the bound
- * holds across it. Null only when memory is short: the caller then grants nothing.
+ * Its own bucket, or the shared one.  database: InvalidOid for a model, whose name is UTF-8.  keep: a bucket
+ * that is not forgotten to make place, or null.  While something reserved in the shared one has not left, it
+ * may be of this name, whose own bucket would not know of it: nobody moves until then.  What moves starts
+ * empty, so the bound holds across it.  Null only when memory is short: the caller then grants nothing.
  */
 Bucket* FindOrStart(Oid database, const std::string& name, const Limits& limits, bool configured,
                     std::uint64_t now, const Bucket* keep);

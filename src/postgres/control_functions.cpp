@@ -1,7 +1,7 @@
 /*
  * control_functions.cpp
  *   cancel_job(), retry_failed(), optimizer_pause(), optimizer_paused(), optimizer_resume(): what an operator
- * tells the queue.
+ *   tells the queue.
  */
 #include "postgres/arguments.h"
 #include "postgres/owner_rights.h"

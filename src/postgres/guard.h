@@ -87,8 +87,7 @@ auto Entry(F&& body) -> std::invoke_result_t<F&> {
     strlcpy(message, error.what(), sizeof message);
   } catch (...) {
   }
-  /* Reported only here, behind the handlers: ereport jumps, and a jump out of a handler leaks the exception.
-   */
+  /* Reported only here, behind the handlers: ereport jumps, and a jump out of one leaks the exception. */
   PG_exception_stack = handler;
   if (data != nullptr) ReThrowError(data);
   ereport(ERROR, (errcode(sqlstate), errmsg("%s", message)));

@@ -46,7 +46,7 @@ struct Launcher {
   BackgroundWorkerHandle* handle = nullptr;
 };
 
-/* All databases that accept connections; those that went are forgotten, new ones are to be looked at. */
+/* All that accept connections and are no templates; what went is forgotten, what is new is looked at. */
 void ListDatabases(Launcher& launcher) {
   std::vector<std::pair<Oid, std::string>> found;
   Call([&] {

@@ -1,6 +1,7 @@
 /*
  * launcher.h
- *   One process per cluster that sees to it that every database with the extension has its worker.
+ *   One process per cluster that sees to it that every database with the extension has its worker; and the
+ *   hook on utility statements (database_commands.cpp), which keeps both out of the way of DROP DATABASE.
  */
 #pragma once
 
@@ -11,7 +12,7 @@ namespace product_optimizer {
 /* From _PG_init. */
 void RegisterLauncher();
 
-/* From _PG_init: keeps workers from standing in the way of DROP DATABASE and its like. */
+/* From _PG_init. */
 void InstallDatabaseCommandHook();
 
 }  // namespace product_optimizer

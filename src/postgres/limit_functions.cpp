@@ -120,8 +120,7 @@ Datum product_optimizer_settle_tokens(PG_FUNCTION_ARGS) {
   return EntryAsOwner(fcinfo, [&]() -> Datum {
     const BucketRef ref = BucketArgument(fcinfo, 2);
     const std::uint64_t at_ns = ForgetTaken(ref.model, reserved);
-    /* Whoever gives back what this session did not take would raise the limit; an excess counts from anybody.
-     */
+    /* Giving back what this session did not take would raise the limit; an excess counts from anybody. */
     if (at_ns != 0 || used > reserved) SettleSharedTokens(ref, at_ns, reserved, used);
     return Datum{0};
   });

@@ -41,9 +41,8 @@ class Preparation {
   /* T1 failed: gives everything back. */
   void GiveBack();
 
-  std::uint64_t wait_ns() const {
-    return wait_ns_;
-  } /* until the first that its model refused can pass; kNever: none was */
+  /* Until the first that its model refused can pass; kNever: none was refused. */
+  std::uint64_t wait_ns() const { return wait_ns_; }
   const std::string& throttle() const { return throttle_; }
 
  private:

@@ -150,8 +150,7 @@ bool WriteTogether(Worker& worker, std::vector<Settlement*> batch, TransactionFa
   return true;
 }
 
-/* Whether the answer alone, without anybody's trigger or constraint, is something that the database can hold.
- */
+/* Whether the database can hold the answer alone, without anybody's trigger or constraint. */
 bool CanBeStored(const Outcome& outcome, TransactionFailure* failure) {
   const WorkResult done = RunTransaction(failure, [&] {
     Call([&] {
@@ -202,8 +201,7 @@ void WriteBatch(Worker& worker, bool refused, std::uint64_t now_ns) {
   TransactionFailure failure;
   Settlement* culprit;
   if (WriteTogether(worker, batch, &failure, &culprit, now_ns)) return;
-  /* A row that waits for a lock, in a trigger, costs lock_timeout: one in a turn, the others follow at once.
-   */
+  /* A row that waits for a lock, in a trigger, costs lock_timeout: one in a turn, the others at once. */
   const auto waits_for_lock = [&] {
     if (culprit == nullptr || failure.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE) return false;
     KeepForLater(worker, *culprit, failure, true, NowNs());

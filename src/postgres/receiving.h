@@ -13,8 +13,7 @@ namespace product_optimizer {
 /* Turns everything that ended into settlements; corrects the buckets. */
 void Receive(Worker& worker, std::uint64_t now_ns);
 
-/* Decides what becomes of a claim and puts it in line to be written.  left_at_ns: 0 when it was never sent.
- */
+/* Decides what becomes of a claim and puts it in line to be written.  left_at_ns: 0 if it was never sent. */
 void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const BucketRef& bucket,
               std::uint64_t left_at_ns, std::uint64_t now_ns);
 
@@ -27,8 +26,7 @@ void Settle(Worker& worker, std::uint64_t now_ns);
  */
 void SettleAtExit(Worker& worker);
 
-/* At exit: counts what was written; forgets the answers that were not, counts them and logs whose they were.
- */
+/* At exit: counts what was written; forgets the answers that were not, counts and names them. */
 void DropAnswers(Worker& worker);
 
 /* When Settle() next has something to do; kNever when it has nothing. */

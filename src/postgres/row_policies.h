@@ -4,7 +4,7 @@
  *   named after it, on the tables whose rows belong to stores.  The policies count membership as GRANT does,
  *   follow a renamed role, stand in the way of its DROP, and cost a query a comparison with constants; no
  *   policy: no row.  A dump carries only the row (pg_dump leaves out policies on an extension's tables), and
- * a trigger makes the policies of it, also in a restore.
+ *   a trigger makes the policies of it, also in a restore.
  */
 #pragma once
 

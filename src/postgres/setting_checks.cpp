@@ -35,10 +35,10 @@ bool HasOnlyPrintableAscii(std::string_view text) {
 
 bool IsJsonObject(const char* value) {
   try {
-    /* Depth first: parsing recurses when it frees. */
-    int depth = 0;
+    /* Counted first, for the parser recurses when it frees: no more brackets, no deeper nesting. */
+    int brackets = 0;
     for (const char* c = value; *c != '\0'; c++) {
-      if ((*c == '{' || *c == '[') && ++depth > 100) return false;
+      if ((*c == '{' || *c == '[') && ++brackets > 100) return false;
     }
     return nlohmann::json::parse(value, nullptr, false).is_object();
   } catch (...) {

@@ -1,7 +1,7 @@
 /*
  * setting_checks.h
- *   The check and show hooks of the settings.  They also run in the postmaster: no allocation that is
- *   kept, no catalog, no exception that leaves.
+ *   The check, assign and show hooks of the settings.  They also run in the postmaster: nothing is kept but
+ *   what PostgreSQL frees, no catalog is read, no exception leaves.
  */
 #pragma once
 

@@ -40,8 +40,7 @@ struct Settings {
 /* Once, from _PG_init. */
 void DefineSettings();
 
-/* The settings as they are now.  May throw only std::bad_alloc: reads variables, calls nothing of PostgreSQL.
- */
+/* The settings as they are now.  Throws std::bad_alloc at most: it calls nothing of PostgreSQL. */
 Settings CurrentSettings();
 
 /* How many databases can have a worker: product_optimizer.max_databases, 1 … kMostDatabases. */

@@ -2,7 +2,7 @@
  * settle.h
  *   How a claim ends.  Every statement matches (id, attempts, RUNNING), and the holder where it is known: a
  *   claim that no longer holds changes nothing.  SPI must be connected and search_path pinned; everything
- * throws PgError.
+ *   throws PgError.
  */
 #pragma once
 

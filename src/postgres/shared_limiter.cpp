@@ -91,8 +91,7 @@ void NoteReservation(const BucketRef& ref, std::int64_t requests, std::int64_t t
   if (HasStoreLimit(ref)) note(MyDatabaseId, ref.instance_id);
 }
 
-/* Those who were held off together do not come back together; a wait that is a little longer is still enough.
- */
+/* Who was held off together does not come back together; a wait that is a little longer is still enough. */
 Verdict Scattered(Verdict verdict) {
   constexpr std::uint64_t kWidest = 1'000'000'000;
   if (verdict.gate == Gate::kHoldOff)

@@ -15,8 +15,7 @@ struct DatabaseQueue {
 static_assert(std::is_trivially_copyable_v<DatabaseQueue> && std::is_trivially_copyable_v<Store>,
               "shared memory holds plain data only");
 
-/* Of all databases together.  Stores beyond it still get their turn, but the walk must find them each time.
- */
+/* Of all databases together.  Stores beyond it get their turn too, but the walk must find them each time. */
 constexpr std::uint32_t kSharedStores = 131'072;
 constexpr std::uint32_t kPrivateStores = 4096;
 

@@ -83,8 +83,7 @@ Datum KeyDatum(std::string_view key);
 /* UTF-8 text as a text datum in the database's encoding; raises 22P05 when it has no such character. */
 Datum TextDatum(std::string_view utf8);
 
-/* What every encoding can say: in a database that is not UTF-8, anything but ASCII becomes a question mark.
- */
+/* What every encoding can say: in a database that is not UTF-8, what is not ASCII becomes question marks. */
 std::string InAnyEncoding(std::string utf8);
 
 /* UTF-8 JSON text as a jsonb datum; raises when jsonb cannot hold it. */

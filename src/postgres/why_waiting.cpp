@@ -99,7 +99,7 @@ void LookUp(std::int64_t id, Waiting& item) {
   });
 }
 
-/* Null when the store's own policy lets it go. */
+/* Empty when the store's own policy lets it go. */
 std::string HeldByStore(const Waiting& item) {
   bool paused = false;
   std::int64_t most = -1;

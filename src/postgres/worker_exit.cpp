@@ -53,7 +53,7 @@ static void HandBack(int, Datum argument) {
       LogLine("dropped " + std::to_string(dropped) + (dropped == 1 ? " request" : " requests") +
               " in flight, which the API may bill");
   } catch (...) {
-    /* Out of memory at exit: the next worker rescues what is left. */
+    /* Out of memory at exit (an ERROR is FATAL by now): the next worker rescues what is left. */
   }
 }
 

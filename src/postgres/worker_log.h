@@ -14,7 +14,7 @@
 
 namespace product_optimizer {
 
-/* One LOG line, made safe: a single line of valid text.  Throws PgError. */
+/* One LOG line, InAnyEncoding(); what comes from outside went through OneLine().  Throws PgError. */
 void LogLine(const std::string& line);
 
 /* One WARNING line, with a hint when there is one. */

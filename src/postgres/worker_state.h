@@ -144,7 +144,7 @@ struct Worker {
   std::map<std::string, ModelExperience> models; /* every model asked for so far */
 
   bool handed_back = false; /* at exit: nothing in the table is this worker's any more */
-  std::string wrong_owner;  /* why nothing may be done: product_optimizer.role; empty: it may */
+  std::string wrong_owner;  /* why nothing may be done, see TransactionFailure; empty: it may */
   bool paused = false;
   std::string pause_reason;
   Block block;
