@@ -21,23 +21,21 @@ constexpr AccessLevel kAccessLevels[] = {
     {"producer",
      true,
      {"INSERT (job_id, instance_id, product_id, priority, payload, run_after, max_attempts) ON job_items",
-      "SELECT (id, job_id, instance_id, product_id, status, priority, run_after, attempts, max_attempts, "
-      "result,"
-      " error, error_code, model, prompt_tokens, completion_tokens, created_at, started_at, finished_at)"
-      " ON job_items",
+      "SELECT (id, job_id, instance_id, product_id, status, priority, run_after, attempts, max_attempts,"
+      " result, error, error_code, model, prompt_tokens, completion_tokens, created_at, started_at,"
+      " finished_at) ON job_items",
       "INSERT (instance_id, name, instructions, response_schema, model, params) ON jobs",
       "SELECT (id, instance_id, name, model, created_at, cancelled_at) ON jobs",
-      "SELECT (instance_id, weight, max_in_flight, requests_per_minute, tokens_per_minute, paused) ON "
-      "stores"},
+      "SELECT (instance_id, weight, max_in_flight, requests_per_minute, tokens_per_minute, paused)"
+      " ON stores"},
      {"SELECT ON job_progress, store_progress", "EXECUTE ON FUNCTION optimizer_paused()"}},
     {"consumer",
      false,
      {},
-     {"EXECUTE ON FUNCTION claim_pending_items(int, int, interval), complete_item(bigint, int, jsonb, int, "
-      "int),"
-      " fail_item(bigint, int, text, boolean, interval), release_item(bigint, int), try_acquire(int, text, "
-      "int),"
-      " settle_tokens(int, int, text), optimizer_rate_limits()"}},
+     {"EXECUTE ON FUNCTION claim_pending_items(int, int, interval),"
+      " complete_item(bigint, int, jsonb, int, int), fail_item(bigint, int, text, boolean, interval),"
+      " release_item(bigint, int), try_acquire(int, text, int), settle_tokens(int, int, text),"
+      " optimizer_rate_limits()"}},
     {"operator",
      false,
      {"SELECT, INSERT, UPDATE, DELETE ON stores, rate_limits"},
@@ -46,10 +44,9 @@ constexpr AccessLevel kAccessLevels[] = {
       " why_waiting(bigint)"}},
     {"reader",
      true,
-     {"SELECT (id, job_id, instance_id, product_id, status, priority, run_after, attempts, max_attempts, "
-      "claimed_by,"
-      " lease_expires_at, error_code, model, prompt_tokens, completion_tokens, created_at, started_at,"
-      " finished_at) ON job_items",
+     {"SELECT (id, job_id, instance_id, product_id, status, priority, run_after, attempts, max_attempts,"
+      " claimed_by, lease_expires_at, error_code, model, prompt_tokens, completion_tokens, created_at,"
+      " started_at, finished_at) ON job_items",
       "SELECT (id, instance_id, name, model, created_at, cancelled_at) ON jobs",
       "SELECT ON stores, rate_limits"},
      {"SELECT ON job_progress, store_progress",
@@ -61,10 +58,9 @@ constexpr const char* kFunctions =
     "claim_pending_items(int, int, interval), complete_item(bigint, int, jsonb, int, int),"
     " fail_item(bigint, int, text, boolean, interval), release_item(bigint, int), cancel_job(bigint),"
     " retry_failed(bigint, text), try_acquire(int, text, int), settle_tokens(int, int, text),"
-    " optimizer_rate_limits(), optimizer_stats(), optimizer_workers(), optimizer_pause(text), "
-    "optimizer_paused(), optimizer_resume(),"
-    " why_waiting(bigint), grant_optimizer(regrole, text, text[]), revoke_optimizer(regrole),"
-    " optimizer_row_security(boolean)";
+    " optimizer_rate_limits(), optimizer_stats(), optimizer_workers(), optimizer_pause(text),"
+    " optimizer_paused(), optimizer_resume(), why_waiting(bigint),"
+    " grant_optimizer(regrole, text, text[]), revoke_optimizer(regrole), optimizer_row_security(boolean)";
 
 constexpr const char* kHandOver = "hand_over_optimizer(regrole)"; /* for superusers */
 

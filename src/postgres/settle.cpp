@@ -33,18 +33,16 @@ Statement fail = {
 
 Statement retry = {
     "UPDATE job_items i"
-    "   SET status = 'SCHEDULED', run_after = clock_timestamp() + $6, error = $4, error_code = $5, "
-    "claimed_by = NULL,"
-    "       lease_expires_at = NULL" WHERE_CLAIM_HOLDS,
+    "   SET status = 'SCHEDULED', run_after = clock_timestamp() + $6, error = $4, error_code = $5,"
+    "       claimed_by = NULL, lease_expires_at = NULL" WHERE_CLAIM_HOLDS,
     6,
     {INT8OID, INT2OID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID}};
 
 /* The attempt is given back by its holder, who is done with it, so the token can be used again. */
 Statement release = {
     "UPDATE job_items i"
-    "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL, lease_expires_at "
-    "= NULL,"
-    "       run_after = NULL" WHERE_CLAIM_HOLDS,
+    "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL,"
+    "       lease_expires_at = NULL, run_after = NULL" WHERE_CLAIM_HOLDS,
     3,
     {INT8OID, INT2OID, TEXTOID}};
 

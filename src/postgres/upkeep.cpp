@@ -53,8 +53,8 @@ Statement pick_orphans = {
 Statement rescue = {
     "UPDATE job_items i"
     "   SET status = CASE WHEN i.attempts >= coalesce(i.max_attempts, $2) THEN 'FAILED' ELSE 'PENDING' END,"
-    "       error = 'the claim ended without an answer: ' || coalesce(i.claimed_by, 'its holder') || ' went "
-    "away',"
+    "       error = 'the claim ended without an answer: '"
+    "               || coalesce(i.claimed_by, 'its holder') || ' went away',"
     "       error_code = 'claim_lost', claimed_by = NULL, lease_expires_at = NULL, run_after = NULL,"
     "       finished_at = CASE WHEN i.attempts >= coalesce(i.max_attempts, $2) THEN clock_timestamp() END"
     " WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING'"
@@ -64,9 +64,8 @@ Statement rescue = {
 
 Statement release_all = {
     "UPDATE job_items i"
-    "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL, lease_expires_at "
-    "= NULL,"
-    "       run_after = NULL"
+    "   SET status = 'PENDING', attempts = greatest(i.attempts - 1, 0), claimed_by = NULL,"
+    "       lease_expires_at = NULL, run_after = NULL"
     " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r WHERE r.status = 'RUNNING' AND r.claimed_by = $1"
     "                            AND r.id <> ALL ($2) FOR NO KEY UPDATE SKIP LOCKED))"
     "   AND i.status || '' = 'RUNNING'"
@@ -75,8 +74,8 @@ Statement release_all = {
     {TEXTOID, INT8ARRAYOID}};
 
 Statement lock_running = {
-    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING' FOR NO KEY UPDATE "
-    "SKIP LOCKED",
+    "SELECT i.id FROM job_items i WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING'"
+    " FOR NO KEY UPDATE SKIP LOCKED",
     1,
     {INT8ARRAYOID}};
 
@@ -118,8 +117,8 @@ Statement count_pending = {
     1,
     {INT8OID}};
 Statement count_scheduled = {
-    "SELECT count(*) FROM (SELECT FROM job_items i WHERE i.status = 'SCHEDULED' ORDER BY i.run_after DESC "
-    "LIMIT $1) c",
+    "SELECT count(*) FROM (SELECT FROM job_items i WHERE i.status = 'SCHEDULED'"
+    "                       ORDER BY i.run_after DESC LIMIT $1) c",
     1,
     {INT8OID}};
 
