@@ -55,6 +55,10 @@ SELECT 1, 'j', '1', CASE WHEN n <= 2 THEN 'DONE' ELSE 'PENDING' END,
 INSERT INTO job_items (job_id, instance_id, payload, status, started_at, finished_at)
 SELECT 2, 'j', '1', s, now() - interval '2 h', now() - interval '1 h' FROM unnest(ARRAY['DONE', 'FAILED', 'CANCELLED']) s;
 INSERT INTO job_items (job_id, instance_id, payload) VALUES (3, 'j', '1');
+-- At this pace no timestamp tells the end.
+INSERT INTO jobs (id, name) VALUES (4, 'ages');
+INSERT INTO job_items (job_id, instance_id, payload) SELECT 4, 'j', '1' FROM generate_series(1, 99);
+INSERT INTO job_items (job_id, instance_id, payload, status, started_at) VALUES (4, 'j', '1', 'FAILED', '4700-01-01 BC');
 SELECT job_id, instance_id, name, status, total, percent, now() - started_at BETWEEN interval '1 h' AND interval '3 h' AS started, finished_at IS NOT NULL AS finished,
        eta - now() BETWEEN interval '2 h' AND interval '2 h 5 min' AS two_hours_to_go
   FROM job_progress ORDER BY 1;

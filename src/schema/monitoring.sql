@@ -40,9 +40,11 @@ SELECT j.id AS job_id, j.instance_id, j.name,
             THEN round(100.0 * (c.done + c.failed + c.cancelled)::numeric / c.total::numeric, 1) ELSE 0 END AS percent,
        c.started_at,
        CASE WHEN c.pending + c.scheduled + c.running = 0 THEN c.finished_at END AS finished_at,
+       -- None where it lies further ahead than 1e10 seconds, 317 years: a timestamp might not hold it.
        CASE WHEN c.pending + c.scheduled + c.running > 0 AND c.done + c.failed > 0
-            THEN now() + (now() - c.started_at) * (c.pending + c.scheduled + c.running)::float8
-                                                / (c.done + c.failed)::float8 END AS eta
+            THEN now() + make_interval(secs => nullif(least(1e10::float8,
+                   extract(epoch FROM now() - c.started_at)::float8 * (c.pending + c.scheduled + c.running)::float8
+                                                                    / (c.done + c.failed)::float8), 1e10::float8)) END AS eta
   FROM jobs j
  CROSS JOIN LATERAL (
        SELECT count(*) AS total,
@@ -55,7 +57,7 @@ SELECT j.id AS job_id, j.instance_id, j.name,
               min(i.started_at) AS started_at, max(i.finished_at) AS finished_at
          FROM job_items i WHERE i.job_id = j.id) c;
 COMMENT ON VIEW job_progress IS
-'Per job: status, counts per status, percent finished, started and finished, and when it will be done at the pace so far. DONE when no item waits or runs and at least one is DONE; FAILED when all of them failed. Counts the job''s items: its cost is their number.';
+'Per job: status, counts per status, percent finished, started and finished, and when it will be done at the pace so far (NULL: not in 300 years). DONE when no item waits or runs and at least one is DONE; FAILED when all of them failed. Counts the job''s items: its cost is their number.';
 
 CREATE FUNCTION optimizer_paused() RETURNS boolean
 LANGUAGE C STABLE PARALLEL RESTRICTED
