@@ -75,10 +75,7 @@ std::optional<ClaimResult> Claim(Worker& worker, Preparation& preparation, std::
      * On disk before the first byte leaves, else a crash forgets who was asked and hands out the same
      * fencing token twice.  A standby need not have it.
      */
-    Call([] {
-      set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
-                        false);
-    });
+    CommitLocally();
     worker.model_limits = ReadModelLimits(worker.settings.limits);
     const ClaimRequest request{how_many, worker.settings.claim_per_store,
                                worker.settings.request_timeout_ms + kLeaseMarginMs, worker.claimed_by, true};

@@ -13,6 +13,7 @@ namespace {
 Actor worker{};
 MemoryContext outside = nullptr; /* where the worker is between transactions */
 int settings_level = 0;          /* 0: nothing of a user's has run */
+bool commit_locally = false;     /* CommitLocally() */
 
 Statement find_extension = {
     "SELECT n.nspname::pg_catalog.text, n.oid"
@@ -50,6 +51,7 @@ void DescribeOwner(Oid owner, TransactionFailure& failure) {
 WorkStart BeginWork(TransactionFailure* failure) {
   outside = CurrentMemoryContext;
   settings_level = 0;
+  commit_locally = false;
   const WorkStart start = Call([&] {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
@@ -86,6 +88,9 @@ void EndWork() {
     PopActiveSnapshot();
     /* What a trigger set is undone, as in AsRole(). */
     if (settings_level > 0) AtEOXact_GUC(false, settings_level);
+    if (commit_locally)
+      set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+                        false);
     CommitTransactionCommand();
     MemoryContextSwitchTo(outside);
     /* Only now: also the commit runs nothing with the worker's own rights. */
@@ -93,6 +98,10 @@ void EndWork() {
     pgstat_report_stat(false);
     pgstat_report_activity(STATE_IDLE, nullptr);
   });
+}
+
+void CommitLocally() {
+  commit_locally = true;
 }
 
 TransactionFailure AbortWork(const PgError& error) {

@@ -27,6 +27,13 @@ enum class WorkStart { kReady, kNoExtension, kWrongOwner };
  */
 WorkStart BeginWork(TransactionFailure* failure);
 void EndWork();
+
+/*
+ * From body: the commit waits for the disk, also with synchronous_commit off, and never for a standby.  A SET
+ * in body would not do, for it is undone before the commit.
+ */
+void CommitLocally();
+
 TransactionFailure AbortWork(const PgError& error);
 
 enum class WorkResult { kCommitted, kNoExtension, kFailed };

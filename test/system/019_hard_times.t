@@ -143,6 +143,24 @@ $small->safe_psql('postgres', q{INSERT INTO job_items (instance_id, payload) VAL
 is_deeply(all_finished($small), { DONE => 1 }, 'the one with the slot goes on');
 $small->stop;
 
+# A claim waits for the disk, and for no standby: its request leaves while the only one is away.  The answer waits for it.
+$node->safe_psql('postgres', 'TRUNCATE job_items');
+$mock->reset;
+$node->safe_psql('postgres', q{ALTER SYSTEM SET synchronous_standby_names = 'away'});
+$node->reload;
+my $waiter = $node->background_psql('postgres');
+$waiter->query_until(qr/started/, "\\echo started\nCREATE TABLE waits ();\n");
+my $waits = q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = };
+wait_for($node, 'who commits waits for the standby', "$waits 'client backend'", expect => 1);
+$node->safe_psql('postgres', q{SET synchronous_commit = local; INSERT INTO job_items (instance_id, payload) VALUES ('a', '{"title": "No standby."}')});
+wait_until('the request leaves all the same', sub { $mock->stats->{ok} == 1 });
+wait_for($node, 'the answer waits', "$waits 'product_optimizer worker'", expect => 1);
+is($node->safe_psql('postgres', 'SELECT status, attempts FROM job_items'), 'RUNNING|1', 'the claim is seen');
+$node->safe_psql('postgres', 'SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names');
+$node->reload;
+is_deeply(all_finished($node), { DONE => 1 }, 'and it ends DONE');
+$waiter->quit;
+
 # A standby does nothing until it is promoted; then it goes on with what its primary left.
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
