@@ -14,8 +14,8 @@
 namespace product_optimizer {
 
 struct TransactionFailure {
-  int sqlstate;
-  std::string message;      /* the server's, InAnyEncoding(): other databases show it too */
+  int sqlstate = ERRCODE_UNDEFINED_OBJECT; /* it stays so for kNoExtension */
+  std::string message;                     /* the server's, InAnyEncoding(): other databases show it too */
   bool wrong_owner = false; /* nothing was tried: product_optimizer.role, or TroubleWithTables() */
 };
 
