@@ -74,8 +74,8 @@ void ListDatabases(Launcher& launcher) {
   launcher.databases = std::move(known);
 }
 
-/* Takes the inbox; true when there was anything in it. */
-bool ReadInbox(Launcher& launcher) {
+/* Takes the inbox. */
+void ReadInbox(Launcher& launcher) {
   SharedState* const shared = Shared();
   Oid told[kInboxSize];
   int count;
@@ -94,7 +94,6 @@ bool ReadInbox(Launcher& launcher) {
       if (found != launcher.databases.end()) look(found->second);
     }
   }
-  return count > 0;
 }
 
 bool HasLiveWorker(Oid database) {
@@ -103,13 +102,6 @@ bool HasLiveWorker(Oid database) {
   for (int i = 0; i < shared->slot_count; i++)
     if (shared->slots[i].database == database && shared->slots[i].pid != 0) return true;
   return false;
-}
-
-/* Somebody needs this database without connections. */
-bool IsHeld(Oid database) {
-  SharedState* const shared = Shared();
-  LockScope scope(shared->lock, LW_SHARED);
-  return shared->hold_database == database && GetCurrentTimestamp() < shared->hold_until;
 }
 
 std::uint64_t RestartDelay(const Database& database) {

@@ -124,6 +124,10 @@ bool WakeWorker(Oid database, std::uint32_t news) {
   return false;
 }
 
+void WakeLauncher() {
+  if (shared->launcher_pid != 0) SetLatch(&ProcGlobal->allProcs[shared->launcher_proc_index].procLatch);
+}
+
 void TellLauncher(Oid database) {
   LockScope scope(shared->lock);
   bool known = shared->inbox_count > kInboxSize;
@@ -132,14 +136,19 @@ void TellLauncher(Oid database) {
     if (shared->inbox_count < kInboxSize) shared->inbox[shared->inbox_count] = database;
     shared->inbox_count++;
   }
-  if (shared->launcher_pid != 0) SetLatch(&ProcGlobal->allProcs[shared->launcher_proc_index].procLatch);
+  WakeLauncher();
+}
+
+bool IsHeld(Oid database) {
+  LockScope scope(shared->lock, LW_SHARED);
+  return shared->hold_database == database && GetCurrentTimestamp() < shared->hold_until;
 }
 
 void VacateSlot(WorkerSlot* slot) {
   {
     LockScope scope(shared->lock);
     slot->pid = 0;
-    if (shared->launcher_pid != 0) SetLatch(&ProcGlobal->allProcs[shared->launcher_proc_index].procLatch);
+    WakeLauncher();
   }
   LockScope scope(slot->lock);
   slot->state = WorkerState::kStopped;

@@ -116,8 +116,14 @@ std::unique_ptr<WorkerSlot> CopySlot(Oid database);
 /* Wakes the worker of this database for such News; false when it has none. */
 bool WakeWorker(Oid database, std::uint32_t news);
 
+/* Under SharedState::lock: wakes the launcher, where there is one. */
+void WakeLauncher();
+
 /* Tells the launcher to look at a database again. */
 void TellLauncher(Oid database);
+
+/* Whether somebody needs this database without connections now: then no worker starts in it. */
+bool IsHeld(Oid database);
 
 /* For before_shmem_exit of a worker: the slot has no worker any more. */
 void VacateSlot(WorkerSlot* slot);

@@ -11,13 +11,6 @@ namespace product_optimizer {
 
 namespace {
 
-/* Somebody needs this database without connections; those who had a slot by then were told by a signal. */
-bool IsHeldBack() {
-  SharedState* const shared = Shared();
-  LockScope scope(shared->lock, LW_SHARED);
-  return shared->hold_database == MyDatabaseId && GetCurrentTimestamp() < shared->hold_until;
-}
-
 /* Only a lock that is free right now: at exit no wait can be interrupted. */
 bool TableIsFree() {
   return Call([] {
@@ -81,7 +74,7 @@ void ReportStart(StartOutcome outcome) {
   LockScope scope(shared->lock);
   if (shared->start_database != MyDatabaseId) return;
   shared->start_outcome = outcome;
-  if (shared->launcher_pid != 0) SetLatch(&ProcGlobal->allProcs[shared->launcher_proc_index].procLatch);
+  WakeLauncher();
 }
 
 WorkerSlot* TakeSlotUntilExit() {
@@ -92,7 +85,7 @@ WorkerSlot* TakeSlotUntilExit() {
     return nullptr;
   }
   Call([&] { before_shmem_exit(GiveBackSlot, PointerGetDatum(slot)); });
-  if (IsHeldBack()) return nullptr;
+  if (IsHeld(MyDatabaseId)) return nullptr; /* who had a slot by then was told by a signal */
   ReportStart(StartOutcome::kRunning);
   return slot;
 }
