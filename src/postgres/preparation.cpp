@@ -66,6 +66,9 @@ Choice Preparation::Choose(Candidate& candidate) {
                   std::move(error->error_code));
   }
   prepared.request = std::get<BuiltRequest>(std::move(built));
+  /* Jobs may name what they like. */
+  if (worker_.models.size() > kMostModels) worker_.models.clear();
+  if (worker_.first_in_line.size() > kMostModels) worker_.first_in_line.clear();
   Reserve(prepared);
   candidate.cost = CostOf(prepared);
   if (IsBehind(candidate, prepared)) return Choice::kSkip;
@@ -88,7 +91,6 @@ Choice Preparation::Choose(Candidate& candidate) {
                   std::move(error), "exceeds_rate_limit");
   }
   if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
-  if (worker_.models.size() > kMostModels) worker_.models.clear(); /* jobs may name what they like */
   worker_.models[prepared.bucket.model].LearnReservation(prepared.reserved_tokens);
   worker_.first_in_line.erase(prepared.bucket.model);
   prepared_.emplace(candidate.item.id, std::move(prepared));
