@@ -17,9 +17,9 @@ namespace product_optimizer {
 
 namespace {
 
-Datum PercentDatum(std::int64_t used, std::int64_t limit) {
-  return DirectFunctionCall3(numeric_in, CStringGetDatum(pstrdup(PercentText(used, limit).c_str())),
-                             ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+Datum NumericDatum(const std::string& number) {
+  return DirectFunctionCall3(numeric_in, CStringGetDatum(number.c_str()), ObjectIdGetDatum(InvalidOid),
+                             Int32GetDatum(-1));
 }
 
 /* Collects the columns of a row in order. */
@@ -54,6 +54,8 @@ Datum product_optimizer_stats(PG_FUNCTION_ARGS) {
     const std::int64_t scheduled = CountScheduled();
     const auto model_limits = ReadModelLimits(settings.limits);
     const Usage usage = BusiestModel(settings.request.model, settings.limits, model_limits);
+    const std::string rpm_percent = PercentText(usage.requests, usage.requests_limit);
+    const std::string tpm_percent = PercentText(usage.tokens, usage.tokens_limit);
     const std::unique_ptr<WorkerSlot> slot = CopySlot(MyDatabaseId);
     return Call([&] {
       const Counters& c = slot->counters;
@@ -67,10 +69,10 @@ Datum product_optimizer_stats(PG_FUNCTION_ARGS) {
       row.AddCount(slot->connections_idle);
       row.AddCount(usage.requests);
       row.AddCount(usage.requests_limit);
-      row.Add(PercentDatum(usage.requests, usage.requests_limit));
+      row.Add(NumericDatum(rpm_percent));
       row.AddCount(usage.tokens);
       row.AddCount(usage.tokens_limit);
-      row.Add(PercentDatum(usage.tokens, usage.tokens_limit));
+      row.Add(NumericDatum(tpm_percent));
       for (const std::int64_t counter : {c.claims, c.items_claimed, c.items_done, c.items_failed, c.retries,
                                          c.rate_limited, c.orphans_rescued, c.late_results_rejected,
                                          c.paid_results_lost, c.prompt_tokens, c.completion_tokens})
