@@ -33,8 +33,7 @@ struct ClaimRequest {
   std::int64_t max_per_store = 0; /* ≥ 1 */
   std::int64_t lease_ms = 0;      /* ≥ 1 */
   std::string claimed_by;
-  /* For a claimer that claims again at once: a store at max_per_store is not overtaken, but ends the claim.
-   */
+  /* For a claimer that comes again at once: a store at max_per_store is not overtaken, but ends the claim. */
   bool strict = false;
 };
 
