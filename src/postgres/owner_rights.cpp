@@ -1,6 +1,6 @@
 #include "postgres/owner_rights.h"
 
-#include <initializer_list>
+#include "postgres/access_levels.h"
 
 namespace product_optimizer {
 
@@ -58,7 +58,7 @@ void RefuseViewOfTable(const Node* statement) {
 
 const char* TroubleWithTables(Oid schema) {
   const Oid owner = FindTable("job_items", schema).owner;
-  for (const char* name : {"job_items", "jobs", "stores", "rate_limits", "homes"}) {
+  for (const char* name : kTables) {
     const QueueTable table = FindTable(name, schema);
     if (!table.is_plain) return psprintf("%s is not a plain table: give the extension's table back", name);
     if (table.owner != owner)

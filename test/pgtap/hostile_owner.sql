@@ -73,8 +73,8 @@ INSERT INTO called VALUES ('SELECT * FROM claim_pending_items(1)'), ('SELECT ret
 RESET ROLE;
 CREATE ROLE trudy;
 GRANT CREATE ON SCHEMA :schema TO trudy;
-SELECT is(pg_temp.outcome(format('ALTER TABLE %I OWNER TO trudy', t), call), '55000', format('%s of another owner: %s', t, call)) FROM unnest(ARRAY['jobs', 'stores', 'rate_limits', 'homes']) t, called;
-SELECT is(pg_temp.outcome(format('ALTER TABLE %I OWNER TO trudy; SELECT hand_over_optimizer(''mallory'')', t), 'SELECT retry_failed()'), 'done', t || ': handed over') FROM unnest(ARRAY['jobs', 'stores', 'rate_limits', 'homes', 'job_items']) t;
+SELECT is(pg_temp.outcome(format('ALTER TABLE %I OWNER TO trudy', t), call), '55000', format('%s of another owner: %s', t, call)) FROM unnest(ARRAY['jobs', 'stores', 'rate_limits', 'homes', 'store_access']) t, called;
+SELECT is(pg_temp.outcome(format('ALTER TABLE %I OWNER TO trudy; SELECT hand_over_optimizer(''mallory'')', t), 'SELECT retry_failed()'), 'done', t || ': handed over') FROM unnest(ARRAY['jobs', 'stores', 'rate_limits', 'homes', 'store_access', 'job_items']) t;
 SELECT is(pg_temp.outcome('ALTER TABLE rate_limits RENAME TO was; CREATE VIEW rate_limits AS SELECT * FROM was; ALTER VIEW rate_limits OWNER TO mallory', call), '55000', 'a view of rate_limits: ' || call) FROM called;
 -- PostgreSQL 15 would make a view of an empty table; later ones have no such command.
 SET LOCAL ROLE mallory;
