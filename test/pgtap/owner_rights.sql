@@ -10,6 +10,7 @@ ALTER TABLE :schema.job_items OWNER TO mallory;
 ALTER TABLE :schema.stores OWNER TO mallory;
 ALTER TABLE :schema.rate_limits OWNER TO mallory;
 ALTER TABLE :schema.homes OWNER TO mallory;
+ALTER TABLE :schema.store_access OWNER TO mallory;
 SET LOCAL ROLE mallory;
 CREATE TABLE tried (command text, by name, state text);
 CREATE FUNCTION try_everything() RETURNS trigger LANGUAGE plpgsql AS $$
