@@ -10,7 +10,6 @@
 
 #include "core/text.h"
 #include "openai/json_hygiene.h"
-#include "openai/plain_error.h"
 
 namespace product_optimizer {
 namespace {
@@ -18,7 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kBlanks = " \t\r\n";
-constexpr std::size_t kMaxModelBytes = 200;
 
 /* The member of an object; null for anything else. */
 const json& Member(const json& value, const char* key) {
@@ -182,7 +180,7 @@ void ReadAnswer(Api api, std::string_view body, Outcome* outcome, ApiError* api_
                            outcome);
   }
   const bool chat = api == Api::kChatCompletions;
-  outcome->model = PlainText(Text(Member(root, "model")), kMaxModelBytes);
+  outcome->model = Text(Member(root, "model"));
   const json& usage = Member(root, "usage");
   outcome->prompt_tokens = ReadTokens(Member(usage, chat ? "prompt_tokens" : "input_tokens"));
   outcome->completion_tokens = ReadTokens(Member(usage, chat ? "completion_tokens" : "output_tokens"));

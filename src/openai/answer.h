@@ -17,7 +17,8 @@ namespace product_optimizer {
  * Fills the outcome: kind, result, model, tokens (also of answers that are not usable: they are
  * billed), error (a bare message) and error_code.  Where the body holds an error of the API instead of
  * an answer (a Responses status "failed", or an "error" sent with status 200), that is in *api_error
- * with found set, and the caller classifies it.
+ * with found set, and the caller classifies it.  model and error are as long as they came, and may quote the
+ * key.
  */
 void ReadAnswer(Api api, std::string_view body, Outcome* outcome, ApiError* api_error);
 

@@ -77,9 +77,15 @@ std::string PlainText(std::string_view bytes, std::size_t max_bytes) {
 
 std::string WithoutSecret(std::string text, std::string_view secret) {
   if (secret.size() < kLeastSecret) return text;
-  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at + kMask.size()))
-    text.replace(at, secret.size(), kMask);
-  return text;
+  std::size_t at = text.find(secret);
+  if (at == std::string::npos) return text;
+  std::string masked; /* not in place: each replacement would move all that follows */
+  std::size_t from = 0;
+  for (; at != std::string::npos; at = text.find(secret, from)) {
+    masked.append(text, from, at - from).append(kMask);
+    from = at + secret.size();
+  }
+  return masked.append(text, from);
 }
 
 std::string PlainError(int status, std::string_view message, std::string_view request_id) {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
 constexpr std::size_t kMaxCodeBytes = 64;
+constexpr std::size_t kMaxModelBytes = 200;
 constexpr std::size_t kMaxQuotedBytes = 120;
 
 /* A failed generation that arrives with status 200 counts as the server's own failure, unless its code knows
@@ -91,7 +92,7 @@ Outcome ReadReply(Api api, const Reply& reply) {
     outcome.error =
         PlainError(success ? 0 : reply.status, masked(std::move(outcome.error)), outcome.request_id);
   }
-  outcome.model = masked(std::move(outcome.model));
+  outcome.model = PlainText(masked(std::move(outcome.model)), kMaxModelBytes);
   return outcome;
 }
 

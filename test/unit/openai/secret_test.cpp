@@ -39,5 +39,20 @@ TEST(WithoutSecret, NoTextOfAnErrorHoldsIt) {
   }
 }
 
+TEST(WithoutSecret, AMegabyteOfSecrets) {
+  std::string text, masked;
+  for (int i = 0; i < 400'000; i++) {
+    text += kSecret;
+    masked += "[key]";
+  }
+  EXPECT_EQ(WithoutSecret(std::move(text), kSecret), masked);
+}
+
+TEST(WithoutSecret, NoPartOfItWhereAModelIsCut) {
+  const std::string model = std::string(190, 'x') + kSecret;
+  const Outcome outcome = Read(200, R"({"model": ")" + model + R"(", "choices": []})");
+  EXPECT_EQ(outcome.model, std::string(190, 'x') + "[key]");
+}
+
 }  // namespace
 }  // namespace product_optimizer
