@@ -270,8 +270,8 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   } else if (store.known == 0 && store.turn > state_.now + kOneRound) {
     Queue(index, StoreState::kIdle);
   } else {
-    /* Where the pool is too small for all, whoever was served makes room: a look at the table finds it again.
-     */
+    /* Where the pool is too small for all, whoever was served makes room: a look at the table finds it
+     * again. */
     Drop(index);
   }
 }

@@ -80,10 +80,9 @@ void WorkerReport::Publish(Worker& worker, std::uint64_t now_ns) {
 
   if (now_ns >= NextAt(heartbeat_ns_, worker.settings.heartbeat_interval_ms)) {
     heartbeat_ns_ = now_ns;
-    std::int64_t pending = 0;
     TransactionFailure failure;
-    RunTransaction(&failure, [&] { pending = CountPending(); });
-    LogHeartbeat(WorkerStateName(now.state), pending, worker.in_flight.size(),
+    RunTransaction(&failure, [&] { pending_ = CountPending(); });
+    LogHeartbeat(WorkerStateName(now.state), pending_, worker.in_flight.size(),
                  BusiestModel(worker.settings.request.model, worker.settings.limits, worker.model_limits));
   }
   if (now_ns >= NextAt(connections_ns_, worker.settings.stats_log_interval_ms)) {

@@ -26,6 +26,7 @@ class WorkerReport {
  private:
   std::uint64_t heartbeat_ns_; /* when each was written last */
   std::uint64_t connections_ns_;
+  std::int64_t pending_ = 0; /* as last counted */
 };
 
 }  // namespace product_optimizer
