@@ -84,8 +84,8 @@ bool IsStrictNode(const json& schema) {
     const std::string& keyword = member.key();
     const json& value = member.value();
     if (!IsSupported(keyword)) return false;
-    typed = typed || keyword == "type" || keyword == "anyOf" || keyword == "$ref" || keyword == "enum" ||
-            keyword == "const";
+    /* Values alone, as in {"enum": [1]}, are no type to the API. */
+    typed = typed || keyword == "type" || keyword == "anyOf" || keyword == "$ref";
     if (keyword == "items" && !IsStrictNode(value)) return false;
     if (keyword == "anyOf" && !(value.is_array() && AreStrictNodes(value))) return false;
     if ((keyword == "$defs" || keyword == "definitions") && !(value.is_object() && AreStrictNodes(value)))

@@ -37,8 +37,14 @@ INSTANTIATE_TEST_SUITE_P(
             true},
         SchemaCase{
             R"({"type":"object","properties":{"a":{"type":["string","null"]},"b":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/x"}]}},
-                    "required":["b","a"],"additionalProperties":false,"$defs":{"x":{"enum":[1]}}})",
+                    "required":["b","a"],"additionalProperties":false,"$defs":{"x":{"type":"integer","enum":[1]}}})",
             true},
+        SchemaCase{
+            R"({"type":"object","properties":{"a":{"enum":["x"]}},"required":["a"],"additionalProperties":false})",
+            false},
+        SchemaCase{
+            R"({"type":"object","properties":{"a":{"const":"x"}},"required":["a"],"additionalProperties":false})",
+            false},
         SchemaCase{
             R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"object","properties":{},"required":[],
                     "additionalProperties":false}}},"required":["a"],"additionalProperties":false})",
