@@ -128,36 +128,59 @@ void CheckStores(Datum stores) {
   }
 }
 
-/* What a row of store_access says of a role, made true; of a deleted row, made untrue. */
-static void ApplyAccess(const TriggerData* trigger) {
-  TupleDesc const description = RelationGetDescr(trigger->tg_relation);
-  const bool deleted = TRIGGER_FIRED_BY_DELETE(trigger->tg_event);
-  HeapTuple const row =
-      TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
+static void SwitchTables(const char* how) {
+  for (int i = 0; i < kTablesOfStores; i++)
+    ExecuteText(psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY", kTables[i], how));
+}
+
+static const char* RoleNameOf(HeapTuple row, TupleDesc description) {
   bool is_null;
-  const Datum role_name =
-      heap_getattr(row, TableColumn(description, "role_name", TEXTOID), description, &is_null);
+  const Datum name = heap_getattr(row, TableColumn(description, "role_name", TEXTOID), description, &is_null);
   RefuseNullColumn(is_null, "role_name");
-  const char* const name = TextDatumGetCString(role_name);
+  return TextDatumGetCString(name);
+}
+
+/* What a row of store_access said, made untrue. */
+static void EndAccess(const char* name) {
   if (strcmp(name, kEverybody) == 0) {
-    for (int i = 0; i < kTablesOfStores; i++)
-      ExecuteText(
-          psprintf("ALTER TABLE %s %s ROW LEVEL SECURITY", kTables[i], deleted ? "DISABLE" : "ENABLE"));
+    SwitchTables("DISABLE");
+  } else if (const Oid role = get_role_oid(name, true); OidIsValid(role)) {
+    DropPolicies(role);
+  }
+}
+
+/* What it says, made true. */
+static void ApplyAccess(const char* name, HeapTuple row, TupleDesc description) {
+  if (strcmp(name, kEverybody) == 0) {
+    SwitchTables("ENABLE");
     return;
   }
   const Oid role = get_role_oid(name, true);
   if (!OidIsValid(role)) {
-    if (!deleted)
-      ereport(WARNING,
-              (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" of store_access does not exist", name),
-               errhint("Once it exists, call grant_optimizer(); until then it sees nothing.")));
+    ereport(WARNING,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role \"%s\" of store_access does not exist", name),
+             errhint("Once it exists, call grant_optimizer(); until then it sees nothing.")));
     return;
   }
   DropPolicies(role);
-  if (deleted) return;
+  bool is_null;
   const Datum stores =
       heap_getattr(row, TableColumn(description, "instance_ids", TEXTARRAYOID), description, &is_null);
   CreatePolicies(role, is_null ? nullptr : &stores);
+}
+
+static void FollowRow(const TriggerData* trigger) {
+  TupleDesc const description = RelationGetDescr(trigger->tg_relation);
+  const bool inserted = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+  const bool updated = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+  HeapTuple const before = inserted ? nullptr : trigger->tg_trigtuple;
+  HeapTuple const after = inserted ? trigger->tg_trigtuple : updated ? trigger->tg_newtuple : nullptr;
+  const char* const name_after = after != nullptr ? RoleNameOf(after, description) : nullptr;
+  if (before != nullptr) {
+    const char* const name_before = RoleNameOf(before, description);
+    if (name_after == nullptr || strcmp(name_before, name_after) != 0) EndAccess(name_before);
+  }
+  if (after != nullptr) ApplyAccess(name_after, after, description);
 }
 
 }  // namespace product_optimizer
@@ -175,7 +198,7 @@ Datum product_optimizer_apply_store_access(PG_FUNCTION_ARGS) {
     ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                     errmsg("apply_store_access() can only be called as a trigger after a change of a row")));
   return EntryAsOwner(fcinfo, [&]() -> Datum {
-    Call([&] { ApplyAccess(trigger); });
+    Call([&] { FollowRow(trigger); });
     return PointerGetDatum(nullptr);
   });
 }
