@@ -52,10 +52,11 @@ const char* DatabaseNeededAlone(Node* statement) {
   }
 }
 
-/* Only for who may do such a thing to it: nobody else can stop a worker this way. */
-void AskWorkerToLeave(const char* name) {
+/* Only for who may do such a thing to it: nobody else can stop a worker this way.  The database, or 0. */
+Oid AskWorkerToLeave(const char* name) {
   const Oid database = get_database_oid(name, true);
-  if (!OidIsValid(database) || database == MyDatabaseId || !MayOwnDatabase(database, GetUserId())) return;
+  if (!OidIsValid(database) || database == MyDatabaseId || !MayOwnDatabase(database, GetUserId()))
+    return InvalidOid;
   SharedState* const shared = Shared();
   LockScope scope(shared->lock);
   shared->hold_database = database;
@@ -63,15 +64,17 @@ void AskWorkerToLeave(const char* name) {
   for (int i = 0; i < shared->slot_count; i++)
     if (shared->slots[i].database == database && shared->slots[i].pid != 0)
       kill(shared->slots[i].pid, SIGTERM);
+  return database;
 }
 
-void EndHold(const char* name) {
-  const Oid database = get_database_oid(name, true);
+/* Where the command left a database, by whatever name. */
+void EndHold(Oid database) {
+  if (get_database_name(database) == nullptr) return;
   SharedState* const shared = Shared();
   bool ended = false;
   {
     LockScope scope(shared->lock);
-    ended = OidIsValid(database) && shared->hold_database == database;
+    ended = shared->hold_database == database;
     if (ended) shared->hold_database = InvalidOid;
   }
   if (ended) TellLauncher(database);
@@ -94,11 +97,11 @@ static void WatchUtility(PlannedStmt* planned, const char* query, bool read_only
   RefusePreparing(planned->utilityStmt);
   RefuseViewOfTable(planned->utilityStmt);
   const char* const name = DatabaseNeededAlone(planned->utilityStmt);
-  if (name != nullptr) AskWorkerToLeave(name);
+  const Oid held = name != nullptr ? AskWorkerToLeave(name) : InvalidOid;
   const bool ends_prepared = EndsPrepared(planned->utilityStmt);
   const ProcessUtility_hook_type next = previous_hook != nullptr ? previous_hook : standard_ProcessUtility;
   next(planned, query, read_only_tree, context, parameters, environment, receiver, completion);
-  if (name != nullptr && IsTransactionState()) EndHold(name);
+  if (OidIsValid(held) && IsTransactionState()) EndHold(held);
   if (ends_prepared) NotePreparedEnd();
 }
 
