@@ -11,12 +11,22 @@ namespace product_optimizer {
 
 namespace {
 
-/* Only a lock that is free right now: at exit no wait can be interrupted. */
-bool TableIsFree() {
-  return Call([] {
-    const Oid table = RelnameGetRelid("job_items");
-    return OidIsValid(table) && ConditionalLockRelationOid(table, RowExclusiveLock);
-  });
+/* At exit no wait for a lock can be interrupted, so it is bounded.  Whoever has the table locked while the
+ * server stops is on its way out as well. */
+constexpr std::uint64_t kLockPatienceNs = 1'000'000'000;
+constexpr long kLockPollMicroseconds = 10'000;
+
+Oid FindTable() {
+  return Call([] { return RelnameGetRelid("job_items"); });
+}
+
+bool LockTable(Oid table) {
+  static const std::uint64_t give_up_ns = NowNs() + kLockPatienceNs; /* of this exit, however many tries */
+  for (;;) {
+    if (Call([&] { return ConditionalLockRelationOid(table, RowExclusiveLock); })) return true;
+    if (NowNs() >= give_up_ns) return false;
+    pg_usleep(kLockPollMicroseconds);
+  }
 }
 
 }  // namespace
@@ -38,9 +48,14 @@ static void HandBack(int, Datum argument) {
   AbortOutOfAnyTransaction();
   try {
     TransactionFailure failure;
-    worker->handed_back = RunTransaction(&failure, [&] {
-                            if (TableIsFree()) SettleAtExit(*worker);
-                          }) != WorkResult::kFailed;
+    bool nothing_left = true;
+    const WorkResult result = RunTransaction(&failure, [&] {
+      const Oid table = FindTable();
+      if (!OidIsValid(table)) return;
+      nothing_left = LockTable(table);
+      if (nothing_left) SettleAtExit(*worker);
+    });
+    worker->handed_back = nothing_left && result != WorkResult::kFailed;
     const std::size_t dropped = worker->in_flight.size();
     if (worker->handed_back && dropped > 0)
       LogLine("dropped " + std::to_string(dropped) + (dropped == 1 ? " request" : " requests") +

@@ -83,6 +83,19 @@ handed_back('postgres', 'the fast stop handed every item back, and no attempt wa
 is(stats($node, 'orphans_rescued'), 0, 'there were no orphans');
 configure($node, api_key => $key);
 hangs('postgres');
+
+# Whoever has the table locked is stopped with the others: the worker waits for that.
+my $locker = $node->background_psql('postgres', on_error_stop => 0);
+$locker->query_safe('BEGIN; LOCK TABLE job_items IN ACCESS EXCLUSIVE MODE');
+write_settings($node, api_key => undef);
+cmp_ok(seconds_of(sub { $node->stop('fast') }), '<', $promised, 'pg_ctl stop -m fast ends the server within 2 s while job_items is locked');
+eval { $locker->quit };
+$node->start;
+wait_for($node, 'after this start, too, the worker waits for a key',
+	q{SELECT worker_state = 'blocked' AND state_reason LIKE 'no API key%' FROM optimizer_stats()});
+handed_back('postgres', 'a lock on the table costs no attempt when the server stops');
+configure($node, api_key => $key);
+hangs('postgres');
 all_done_once('postgres', 'after the fast stop');
 
 # A restart with everything in its place is no different.
