@@ -51,6 +51,13 @@ std::optional<std::int32_t> ReadTokens(const json& value) {
   return static_cast<std::int32_t>(std::min(value.get<std::uint64_t>(), kMax));
 }
 
+/* Gateways that answer 200 before they know better say the status as the code; 0: it is none. */
+int ReadErrorStatus(const json& code) {
+  if (!code.is_number_unsigned()) return 0;
+  const auto status = code.get<std::uint64_t>();
+  return status >= 400 && status <= 599 ? static_cast<int>(status) : 0;
+}
+
 void Conclude(OutcomeKind kind, std::string_view code, std::string_view message, Outcome* outcome) {
   outcome->kind = kind;
   outcome->error_code = code;
@@ -190,7 +197,9 @@ void ReadAnswer(Api api, std::string_view body, Outcome* outcome, ApiError* api_
   const bool has_answer = HasElements(Member(root, chat ? "choices" : "output"));
   const bool failed = !chat && Text(Member(root, "status")) == "failed";
   if (failed || (!error.is_null() && !has_answer)) {
-    api_error->code = Text(Member(error, "code"));
+    const json& code = Member(error, "code");
+    api_error->code = Text(code);
+    api_error->status = ReadErrorStatus(code);
     api_error->type = Text(Member(error, "type"));
     api_error->message = error.is_string() ? Text(error) : Text(Member(error, "message"));
     api_error->found = true;

@@ -16,9 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxCodeBytes = 64;
-constexpr std::int64_t kMaxWaitMs = 3'600'000;
-
 struct Verdict {
   std::string_view word; /* a code or a type */
   OutcomeKind kind;

@@ -16,7 +16,7 @@ namespace product_optimizer {
 
 /* Each text is as the API sent it, apart from bad UTF-8; empty when it sent none. */
 struct ApiError {
-  int status = 0;
+  int status = 0; /* 400 … 599, or what the reply had; 0: unknown */
   std::string code;
   std::string type;
   std::string message;

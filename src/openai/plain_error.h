@@ -10,6 +10,9 @@
 
 namespace product_optimizer {
 
+/* Of an error_code. */
+constexpr std::size_t kMaxCodeBytes = 64;
+
 /*
  * One line of at most max_bytes, "…" included when something was cut.  Words that look like an API key
  * ("sk-…", the word after "Bearer", anything with "***" in it) read "[key]".

@@ -12,7 +12,6 @@ namespace product_optimizer {
 namespace {
 
 constexpr std::int64_t kMaxLimit = 1'000'000'000'000; /* beyond: absurd */
-constexpr std::int64_t kMaxWaitMs = 3'600'000;        /* an hour */
 constexpr std::int64_t kNanosPerMs = 1'000'000;
 constexpr std::int64_t kNanosPerSecond = 1000 * kNanosPerMs;
 constexpr std::int64_t kMaxDurationNanos = 366 * 86400LL * kNanosPerSecond; /* beyond: absurd */

@@ -11,6 +11,8 @@
 
 namespace product_optimizer {
 
+constexpr std::int64_t kMaxWaitMs = 3'600'000; /* beyond an hour a wait is absurd */
+
 /* The value of a header (name in lower case) in a raw header block, without surrounding blanks; the last one
  * wins. */
 std::optional<std::string_view> FindHeader(std::string_view headers, std::string_view name);

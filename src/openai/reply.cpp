@@ -13,12 +13,11 @@ namespace product_optimizer {
 namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
-constexpr std::size_t kMaxCodeBytes = 64;
 constexpr std::size_t kMaxModelBytes = 200;
 constexpr std::size_t kMaxQuotedBytes = 120;
 
-/* A failed generation that arrives with status 200 counts as the server's own failure, unless its code knows
- * better. */
+/* A failed generation that arrives with status 200 counts as the server's own failure, unless it says a
+ * status or a code that knows better. */
 constexpr int kStatusOfFailed = 500;
 
 /* What to say of an error, and what to do about it where the status tells. */
@@ -53,12 +52,12 @@ void HonourShouldRetry(std::string_view headers, Outcome* outcome) {
   }
 }
 
+/* A wait of 0 is no word of when: who took it for one would come back at once, for as long as it is said. */
 void ReadWait(const Reply& reply, std::string_view message, Outcome* outcome) {
   if (outcome->kind != OutcomeKind::kHoldOff && outcome->kind != OutcomeKind::kRetry) return;
-  outcome->retry_after_ms = ReadRetryAfterMs(reply.headers, reply.now_unix_s);
-  if (!outcome->retry_after_ms && outcome->kind == OutcomeKind::kHoldOff) {
-    outcome->retry_after_ms = ReadWaitInText(message);
-  }
+  std::int64_t wait_ms = ReadRetryAfterMs(reply.headers, reply.now_unix_s).value_or(0);
+  if (wait_ms == 0 && outcome->kind == OutcomeKind::kHoldOff) wait_ms = ReadWaitInText(message).value_or(0);
+  if (wait_ms > 0) outcome->retry_after_ms = wait_ms;
 }
 
 }  // namespace
@@ -73,8 +72,10 @@ Outcome ReadReply(Api api, const Reply& reply) {
   ApiError error;
   if (success) {
     ReadAnswer(api, reply.body, &outcome, &error);
-    error.status = kStatusOfFailed;
-    if (error.code.empty() && error.type.empty()) error.code = "server_error";
+    if (error.status == 0) {
+      error.status = kStatusOfFailed;
+      if (error.code.empty() && error.type.empty()) error.code = "server_error";
+    }
   } else {
     error = ReadApiError(reply.status, reply.body);
   }
