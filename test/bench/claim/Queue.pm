@@ -123,6 +123,18 @@ sub _wait_for_full_claims
 
 sub _rescan { my ($self, $change) = @_; $self->{admin}->ask("ALTER SYSTEM $change"); $self->{admin}->ask('SELECT pg_reload_conf()'); return }
 
+# What a session has read once, it has mapped into its memory: the state of one that has been there for a while.
+sub touch
+{
+	my ($self, $session) = @_;
+	$session->ask($_) for 'BEGIN', 'SET LOCAL max_parallel_workers_per_gather = 0', 'SET LOCAL enable_indexonlyscan = off',
+	  'SELECT count(*) FROM job_items', 'SET LOCAL enable_indexonlyscan = on', 'SET LOCAL enable_seqscan = off', 'SET LOCAL enable_bitmapscan = off', 'SET LOCAL enable_sort = off',
+	  q{SELECT count(*) FROM (SELECT FROM job_items WHERE status = 'PENDING' ORDER BY instance_id, priority, id OFFSET 0) AS by_store},
+	  q{SELECT count(*) FROM (SELECT FROM job_items WHERE status = 'PENDING' ORDER BY id OFFSET 0) AS by_age},
+	  'SELECT count(*) FROM (SELECT FROM job_items ORDER BY id OFFSET 0) AS by_key', 'COMMIT';
+	return;
+}
+
 # What was claimed is done, and each store gets as many new rows as it lost: the queue stays what it is, as
 # one does whose work comes in as it goes out.
 sub refill

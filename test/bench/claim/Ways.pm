@@ -7,7 +7,7 @@ use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
 
-our @EXPORT = qw(claim_of settings_of pgbench_script);
+our @EXPORT = qw(claim_of prepared_claim settings_of pgbench_script);
 
 my $taken = "status = 'RUNNING', attempts = attempts + 1, claimed_by = 'a worker',"
   . " started_at = clock_timestamp(), finished_at = NULL, lease_expires_at = clock_timestamp() + interval '5 min'";
@@ -19,6 +19,13 @@ my %claim = (
 	fifo => <<"SQL",
 UPDATE job_items SET $taken
  WHERE id IN (SELECT id FROM job_items WHERE status = 'PENDING' ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)
+RETURNING id, attempts, instance_id, payload
+SQL
+
+	# No queue at all: what it costs to find, lock and update rows that do not lie beside each other.
+	scattered => <<"SQL",
+UPDATE job_items SET $taken
+ WHERE id IN (SELECT id FROM job_items WHERE id = ANY (\$1) AND status = 'PENDING' FOR UPDATE SKIP LOCKED)
 RETURNING id, attempts, instance_id, payload
 SQL
 
@@ -41,6 +48,12 @@ chomp %claim;
 sub settings_of { my ($way) = @_; return $way eq 'fair' ? () : ('session_replication_role=replica') }
 
 sub claim_of { my ($way) = @_; return $claim{$way} }
+
+sub prepared_claim
+{
+	my ($way) = @_;
+	return 'PREPARE claim' . ($way eq 'scattered' ? '(bigint[])' : '') . " AS $claim{$way}";
+}
 
 my $answer = q('{"title": "Blue mug", "description": "A mug that is blue."}');
 my %finish = (
