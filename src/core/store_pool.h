@@ -152,7 +152,7 @@ class StorePool {
   SlotIndex first_free_;
   std::uint32_t guaranteed_;
   std::uint32_t reserve_;
-  std::uint32_t unused_[3]; /* up to the next line of the cache */
+  [[maybe_unused]] std::uint32_t unused_[3]; /* up to the next line of the cache */
 };
 
 }  // namespace product_optimizer
