@@ -54,8 +54,11 @@ for my $store (map { "small-$_" } 1 .. 3)
 $node->safe_psql('postgres', 'TRUNCATE job_items');
 insert_store('big', 2000);
 wait_for($node, 'the big one is at work', q{SELECT count(*) FILTER (WHERE status = 'DONE') > 100 FROM job_items}, quiet => 1);
-my $head_start = $node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status <> 'PENDING'});
-insert_store("late-$_", 30) for 1 .. 3;
+my $head_start = $node->safe_psql('postgres', <<'SQL');
+INSERT INTO job_items (instance_id, payload)
+SELECT 'late-' || s, jsonb_build_object('title', 'late-' || s || ' ' || n || '.') FROM generate_series(1, 3) s, generate_series(1, 30) n;
+SELECT count(*) FROM job_items WHERE status <> 'PENDING';
+SQL
 is_deeply(all_finished($node), { DONE => 2090 }, 'all end DONE');
 for my $store (map { "late-$_" } 1 .. 3)
 {
