@@ -52,8 +52,9 @@ for my $meter (sort keys %run)
 	my $admitted = @ours - $refused;
 	my $theirs = grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
 	note(sprintf 'figure: %s: %d admitted and %d refused of ours, %d admitted of theirs', $meter, $admitted, $refused, $theirs);
-	# Of some 700 requests here one in a thousand is one at most.
-	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, 0.001 * @ours), "$meter: nothing or next to nothing is refused");
+	# In life one in a thousand.  Six times as fast, a third of a second in which the machine does something else weighs
+	# as much as two, and costs up to one in a hundred.
+	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, ($real ? 0.001 : 0.01) * @ours), "$meter: nothing or next to nothing is refused");
 	cmp_ok($admitted, '>=', 0.97 * ($per_second - $others) * $seconds, "$meter: at least 97 % of what the other leaves is used");
 	# Where the server counts by windows, the other asks at moments at which there is no room for it.
 	cmp_ok($admitted + $theirs, '>=', ({ draining => 0.99, sliding => 0.96, fixed => 0.92 }->{$meter}) * $per_second * $seconds, "$meter: and so is the account as a whole");
