@@ -52,8 +52,8 @@ for my $meter (sort keys %run)
 	my $admitted = @ours - $refused;
 	my $theirs = grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
 	note(sprintf 'figure: %s: %d admitted and %d refused of ours, %d admitted of theirs', $meter, $admitted, $refused, $theirs);
-	# In life one in a thousand.  Six times as fast, a third of a second in which the machine does something else weighs
-	# as much as two, and costs up to one in a hundred.
+	# In life one in a thousand.  Six times as fast a few are refused at one instant now and then, more of them on a busy
+	# machine; no pause between arrivals explains it.
 	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, ($real ? 0.001 : 0.01) * @ours), "$meter: nothing or next to nothing is refused");
 	cmp_ok($admitted, '>=', 0.97 * ($per_second - $others) * $seconds, "$meter: at least 97 % of what the other leaves is used");
 	# Where the server counts by windows, the other asks at moments at which there is no room for it.

@@ -150,7 +150,7 @@ sub _section
 	push @lines, sprintf('**Not every claim returned 100 rows**: at %s rows, %s stores, %s the smallest of ours had %d, of FIFO %d, of scattered %d, of window %d.',
 		thousands($_->{rows}), thousands($_->{stores}), $_->{shape}, map { $_->{least} } @$_{@ways}) for @short;
 	push @lines, '', 'A session that has just connected has not mapped the pages of `shared_buffers` yet, and pays for each of 4 kB once, when it',
-		'first touches it: scattered rows cost it more than rows side by side. `huge_pages` spares it most of that. In their first',
+		'first touches it: scattered rows cost it more than rows side by side. `huge_pages` make that cheaper. In their first',
 		sprintf('%d claims, before they had read anything, ours and FIFO were furthest apart at %s rows, %s stores, %s: %s and %s ms (%.2f).',
 			_claims('fair', 0), thousands($worst->{rows}), thousands($worst->{stores}), $worst->{shape},
 			(map { ms_text($worst->{$_}{fresh}) } qw(fair fifo)), $worst->{fair}{fresh} / $worst->{fifo}{fresh});

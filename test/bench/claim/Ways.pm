@@ -7,7 +7,7 @@ use strict;
 use warnings FATAL => 'all';
 use Exporter 'import';
 
-our @EXPORT = qw(claim_of prepared_claim settings_of pgbench_script);
+our @EXPORT = qw(prepared_claim settings_of pgbench_script);
 
 my $taken = "status = 'RUNNING', attempts = attempts + 1, claimed_by = 'a worker',"
   . " started_at = clock_timestamp(), finished_at = NULL, lease_expires_at = clock_timestamp() + interval '5 min'";
@@ -46,8 +46,6 @@ chomp %claim;
 
 # The competitors would have a table without triggers of ours, and so they shall: their sessions fire none.
 sub settings_of { my ($way) = @_; return $way eq 'fair' ? () : ('session_replication_role=replica') }
-
-sub claim_of { my ($way) = @_; return $claim{$way} }
 
 sub prepared_claim
 {
