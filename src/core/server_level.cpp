@@ -19,6 +19,8 @@ constexpr double kWindowReserve = 0.01;
 constexpr double kNoticeable = 0.02;
 /* Of what others may have added since the last answer: more of it wastes, less of it is refused. */
 constexpr double kUnheard = 0.3;
+/* Two moments, or lengths, that differ by less than this part of a window are the same. */
+constexpr std::int64_t kSameMoment = 32;
 /* So many windows after the last that was heard of others it is forgotten. */
 constexpr std::uint64_t kRemembered = 2;
 /* Requests that leave together arrive in another order: each answer alone is off by some of them, not the
@@ -68,43 +70,63 @@ void Classify(ServerLevel& server, double used, std::int64_t reset_ms) {
 
 /* The longest reset of a window is its length; one that is much shorter counts down to the window's end. */
 void MeasureWindow(ServerLevel& server, std::int64_t reset_ms) {
-  if (reset_ms > server.period_ms + server.period_ms / 100) {
+  if (reset_ms > server.period_ms + server.period_ms / kSameMoment) {
     server.others = server.others_before = 0;
-    server.counted_at_ns = 0;
+    server.counted_at_ns = server.began_at_ns = 0;
     server.by_the_clock = false;
   }
   server.period_ms = std::max(server.period_ms, reset_ms);
-  if (reset_ms < server.period_ms / 2) server.by_the_clock = true;
+  if (reset_ms < server.period_ms - server.period_ms / 4) server.by_the_clock = true;
 }
 
-/* What the answer to a request that left then says of others; one that was overtaken says nothing new. */
-void NoteOthers(ServerLevel& server, std::uint64_t now_ns, std::uint64_t left_at_ns, double others,
-                std::int64_t reset_ms) {
-  if (!server.by_the_clock) {
-    /* Of what was heard a whole window ago nothing is in it any more. */
-    const bool is_old = server.counted_at_ns == 0 || left_at_ns - server.counted_at_ns > PeriodNs(server);
-    server.others += (others - server.others) * (is_old ? 1 : kNewest);
-    server.counted_at_ns = left_at_ns;
-    server.others_before = 0;
+/* Of the clock's windows the one we are in, if they go on as they did; 0: not known. */
+std::uint64_t WindowBegan(const ServerLevel& server, std::uint64_t now_ns) {
+  if (!server.by_the_clock || server.began_at_ns == 0) return 0;
+  const std::uint64_t since_ns = now_ns > server.began_at_ns ? now_ns - server.began_at_ns : 0;
+  return server.began_at_ns + since_ns / PeriodNs(server) * PeriodNs(server);
+}
+
+/*
+ * Others have been in it so far, and for what is left of it they go on as they did: as now by the part that
+ * is over, as in the one before by the part that is not.
+ */
+void NoteOthersByTheClock(ServerLevel& server, const ServerMark& mark, double used, std::int64_t reset_ms) {
+  const std::uint64_t over_ns = PeriodNs(server) - static_cast<std::uint64_t>(reset_ms) * 1'000'000;
+  const std::uint64_t began_at_ns = std::max<std::uint64_t>(mark.at_ns - std::min(mark.at_ns, over_ns), 1);
+  const std::uint64_t apart_ns =
+      std::max(began_at_ns, mark.began_at_ns) - std::min(began_at_ns, mark.began_at_ns);
+  const std::uint64_t half_ns = PeriodNs(server) / 2;
+  if (began_at_ns > server.began_at_ns + half_ns) {
+    const bool is_known = began_at_ns - server.began_at_ns <= kRemembered * PeriodNs(server) + half_ns;
+    server.others_before = is_known ? server.others : 0;
+  }
+  server.began_at_ns = began_at_ns;
+  /* At the seam of two windows nobody knows which of ours the server counts in which. */
+  if (apart_ns > PeriodNs(server) / kSameMoment) return;
+  const double share = static_cast<double>(over_ns) / static_cast<double>(PeriodNs(server));
+  const double seen = used - mark.own;
+  const double expected = seen + (1 - share) * (seen + (1 - share) * server.others_before);
+  server.others += (expected - server.others) * (server.counted_at_ns < began_at_ns ? 1 : kNewest);
+  server.counted_at_ns = mark.at_ns;
+}
+
+/* What the answer to a request says of others; one that was overtaken says nothing new. */
+void NoteOthers(ServerLevel& server, const ServerMark& mark, double used, std::int64_t reset_ms) {
+  if (mark.period_ms != server.period_ms || mark.at_ns < server.counted_at_ns) return;
+  if (server.by_the_clock) {
+    NoteOthersByTheClock(server, mark, used, reset_ms);
     return;
   }
-  /* Near its end a window by the clock shows best what others use in one. */
-  const double age_ms = static_cast<double>(server.period_ms - reset_ms);
-  if (age_ms < 0.5 * static_cast<double>(server.period_ms)) return;
-  others *= static_cast<double>(server.period_ms) / age_ms;
-  if (now_ns - server.others_since_ns >= PeriodNs(server)) {
-    server.others_before =
-        now_ns - server.others_since_ns < kRemembered * PeriodNs(server) ? server.others : 0;
-    server.others = 0;
-    server.others_since_ns = now_ns;
-  }
-  server.others = std::max(server.others, others);
+  /* Of what was heard a whole window ago nothing is in it any more. */
+  const bool is_old = server.counted_at_ns == 0 || mark.at_ns - server.counted_at_ns > PeriodNs(server);
+  server.others += (used - mark.own - server.others) * (is_old ? 1 : kNewest);
+  server.counted_at_ns = mark.at_ns;
 }
 
 /* Whoever got no answer for long knows nothing any more, and would else never dare to ask for one. */
 double Others(const ServerLevel& server, std::uint64_t now_ns) {
-  const std::uint64_t heard_at_ns = server.by_the_clock ? server.others_since_ns : server.counted_at_ns;
-  if (now_ns > heard_at_ns && now_ns - heard_at_ns > kRemembered * PeriodNs(server)) return 0;
+  if (now_ns > server.counted_at_ns && now_ns - server.counted_at_ns > kRemembered * PeriodNs(server))
+    return 0;
   const double others = std::max(server.others, server.others_before);
   return others < kNoticeable * static_cast<double>(server.limit) ? 0 : others;
 }
@@ -134,8 +156,14 @@ ServerMark ChargeServer(ServerLevel& server, const UsageWindow& used, std::uint6
   if (server.generation == 0) return {};
   Advance(server, now_ns);
   server.level += static_cast<double>(amount);
-  return {server.generation, server.level - server.corrections, server.period_ms,
-          static_cast<double>(used.Sum(now_ns, PeriodNs(server))), now_ns};
+  const std::uint64_t began_at_ns = WindowBegan(server, now_ns);
+  const std::uint64_t window_ns = began_at_ns > 0 ? now_ns - std::min(now_ns, began_at_ns) : PeriodNs(server);
+  return {server.generation,
+          server.level - server.corrections,
+          server.period_ms,
+          static_cast<double>(used.Sum(now_ns, window_ns)),
+          now_ns,
+          began_at_ns};
 }
 
 void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerReading& reading,
@@ -161,8 +189,7 @@ void LearnFromServer(ServerLevel& server, std::uint64_t now_ns, const ServerRead
   const double corrected = std::clamp(server.level + error, 0.0, static_cast<double>(reading.limit));
   server.corrections += corrected - server.level;
   server.level = corrected;
-  if (mark.period_ms == server.period_ms && mark.at_ns >= server.counted_at_ns)
-    NoteOthers(server, now_ns, mark.at_ns, used - mark.own, reading.reset_ms);
+  NoteOthers(server, mark, used, reading.reset_ms);
 }
 
 bool IsFollowed(const ServerLevel& server, std::uint64_t now_ns) {

@@ -35,12 +35,12 @@ struct ServerLevel {
   double first_used;   /* the reading that later ones are compared with; 0: none */
   double first_per_ms;
   std::int64_t period_ms;      /* the longest reset that was told; of a window: its length */
-  bool by_the_clock;           /* the window ends for all at once */
-  std::uint64_t counted_at_ns; /* when the request left whose answer told of others in a log last; 0: none */
-  double others;        /* in a log, as the last answers tell; by the clock, the most of this period … */
-  double others_before; /* … and of the one before */
-  std::uint64_t others_since_ns;
-  std::uint32_t generation; /* counts the limits that were told */
+  bool by_the_clock;           /* the window ends for all at once, and began_at_ns is when one began */
+  std::uint64_t began_at_ns;   /* of the last that an answer told of; 0: none */
+  std::uint64_t counted_at_ns; /* when the request left whose answer told of others last; 0: none */
+  double others;               /* in a window, as the last answers tell */
+  double others_before;        /* by the clock, in the one before */
+  std::uint32_t generation;    /* counts the limits that were told */
 };
 
 /* What was expected when a request left; kept until its answer. */
@@ -50,6 +50,7 @@ struct ServerMark {
   std::int64_t period_ms = 0;
   double own = 0; /* in the server's window, this one included */
   std::uint64_t at_ns = 0;
+  std::uint64_t began_at_ns = 0; /* of a window by the clock: when we thought it had begun; 0: not known */
 };
 
 /* So much of ours leaves now, and is already in used. */

@@ -16,7 +16,7 @@ my $period = 60 / $faster;
 my %ours = (requests_per_minute => $faster * 450, tokens_per_minute => $faster * 450_000, burst_seconds => 6 / $faster, model => 'gpt-4o-mini');
 # Of 500 in a period the other takes 150, and we would 450.
 my ($per_second, $others) = map { $_ / $period } 500, 150;
-my ($lead, $seconds) = $real ? (100, 180) : (14, 20);
+my ($lead, $seconds) = $real ? (100, 180) : (24, 20);
 my $latency = 'lognormal:' . ($real ? 800 : 150) . ',0.5';
 
 my %run;
@@ -52,12 +52,10 @@ for my $meter (sort keys %run)
 	my $admitted = @ours - $refused;
 	my $theirs = grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
 	note(sprintf 'figure: %s: %d admitted and %d refused of ours, %d admitted of theirs', $meter, $admitted, $refused, $theirs);
-	# In life one in a thousand.  Six times as fast a few are refused at one instant now and then, more of them on a busy
-	# machine; no pause between arrivals explains it.
-	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, ($real ? 0.001 : 0.01) * @ours), "$meter: nothing or next to nothing is refused");
+	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, 0.001 * @ours), "$meter: nothing or next to nothing is refused");
 	cmp_ok($admitted, '>=', 0.97 * ($per_second - $others) * $seconds, "$meter: at least 97 % of what the other leaves is used");
-	# Where the server counts by windows, the other asks at moments at which there is no room for it.
-	cmp_ok($admitted + $theirs, '>=', ({ draining => 0.99, sliding => 0.96, fixed => 0.92 }->{$meter}) * $per_second * $seconds, "$meter: and so is the account as a whole");
+	# In a log, the other asks at moments at which there is no room for it.
+	cmp_ok($admitted + $theirs, '>=', ({ draining => 0.99, sliding => 0.96, fixed => 0.98 }->{$meter}) * $per_second * $seconds, "$meter: and so is the account as a whole");
 	is($node->safe_psql('postgres', 'SELECT server_requests_limit, server_followed FROM optimizer_rate_limits()'), '500|t',
 		"$meter: and it is seen that the server is followed");
 	$run{$meter}{other}->stop;

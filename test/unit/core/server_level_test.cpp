@@ -65,17 +65,21 @@ struct Seen {
   double UseOfRest() const { return (sent - refused) / (kLimit * minutes - others); }
 };
 
-/* Twenty minutes with backlog; others use the account at random moments, so many a minute, from the start. */
+/*
+ * Twenty minutes with backlog; others use the account at random moments, so many a minute, from the start.
+ * What happens before counted_from, while the level is being found, does not count.
+ */
 enum class Others { kEven, kRandom };
 
 Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::uint64_t latency,
-           Others others = Others::kRandom) {
+           Others others = Others::kRandom, std::uint64_t start = kStart,
+           std::uint64_t counted_from = kStart + 5 * kMinute) {
   std::mt19937_64 random(17);
   std::exponential_distribution<double> exponential(std::max(others_per_minute, 1e-9) / 60e9);
   const auto gap = [&] { return others == Others::kEven ? 60e9 / others_per_minute : exponential(random); };
   const Limits limits{static_cast<std::int64_t>(own_limit), 0, 6};
   Bucket bucket{};
-  StartEmpty(bucket, limits, kStart);
+  StartEmpty(bucket, limits, start);
   Server server(kind);
   struct Answer {
     std::uint64_t due;
@@ -84,11 +88,11 @@ Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::u
   };
   std::deque<Answer> answers;
   Seen seen;
-  double others_at = kStart + gap();
+  double others_at = static_cast<double>(start) + gap();
   constexpr std::uint64_t kStep = 10'000'000;
-  for (std::uint64_t now = kStart; now < kStart + 20 * kMinute; now += kStep) {
-    /* The first five minutes find the level. */
-    const bool counts = now >= kStart + 5 * kMinute;
+  const std::uint64_t end = start + 20 * kMinute;
+  for (std::uint64_t now = start; now < end; now += kStep) {
+    const bool counts = now >= counted_from;
     for (; others_at <= static_cast<double>(now); others_at += gap())
       if (server.Admit(now) && counts) seen.others += 1;
     while (Reserve(bucket, limits, now, 1, 0).gate == Gate::kOpen) {
@@ -105,8 +109,8 @@ Seen Serve(Server::Kind kind, double own_limit, double others_per_minute, std::u
       LearnFromServer(bucket.requests.server, now, answers.front().reading,
                       answers.front().departure.requests);
   }
-  seen.minutes = 15;
-  seen.followed = IsFollowed(bucket.requests.server, kStart + 20 * kMinute);
+  seen.minutes = static_cast<double>(end - counted_from) / static_cast<double>(kMinute);
+  seen.followed = IsFollowed(bucket.requests.server, end);
   return seen;
 }
 
@@ -127,6 +131,21 @@ TEST(ServerLevel, OthersInAWindowAreMadeRoomFor) {
       EXPECT_TRUE(seen.followed);
       EXPECT_LE(seen.refused, 0.001 * seen.sent) << kind << " " << latency;
       EXPECT_GE(seen.UseOfRest(), 0.97) << kind << " " << latency;
+    }
+}
+
+/*
+ * Wherever in a minute of the clock the first request left.  Who may ask for a half more than there is has
+ * used the first whole one up before its half is over, and only then is known; by the second all is.
+ */
+TEST(ServerLevel, NoWholeMinuteOfTheClockIsOverrun) {
+  for (std::uint64_t phase = 0; phase < 60; phase += 4)
+    for (const double others : {50.0, 150.0, 300.0}) {
+      const std::uint64_t first = 21 * kMinute, start = first - kMinute + phase * kSecond;
+      const std::uint64_t counted_from = others > 150 ? first + kMinute : first;
+      const Seen seen = Serve(Server::kFixed, 450, others, kSecond, Others::kEven, start, counted_from);
+      EXPECT_LE(seen.refused, others > 150 ? 1 : 0) << phase << " " << others;
+      EXPECT_GE(seen.UseOfRest(), others > 150 ? 0.96 : 0.97) << phase << " " << others;
     }
 }
 
@@ -229,6 +248,7 @@ ServerLevel FilledByOthers(bool by_the_clock) {
   };
   answer(kStart, 60'000);
   answer(kStart + kSecond, by_the_clock ? 59'000 : 60'000);
+  answer(kStart + 54 * kSecond, by_the_clock ? 6'000 : 60'000);
   answer(kStart + 55 * kSecond, by_the_clock ? 5'000 : 60'000);
   return server;
 }
@@ -268,72 +288,6 @@ TEST(ServerLevel, AloneNothingIsLostWhateverTheServerCountsBy) {
       EXPECT_EQ(seen.refused, 0);
       EXPECT_GE(seen.sent, 0.99 * 450 * seen.minutes) << kind << " " << latency;
     }
-}
-
-/* A server level that has been believed: it drained from 400 to 300. */
-ServerLevel Believed() {
-  ServerLevel server{};
-  LearnFromServer(server, kStart, {500, 100, 48'000}, {});
-  LearnFromServer(server, kStart + 12 * kSecond, {500, 200, 36'000}, {});
-  return server;
-}
-
-TEST(ServerLevel, NothingIsKnownBeforeTheServerWasSeenToDrain) {
-  ServerLevel server{};
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart, 1'000'000), 0u);
-  EXPECT_EQ(ServerRoom(server, kNoUse, kStart), INT64_MAX);
-  LearnFromServer(server, kStart, {500, 10, 58'800}, {});
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart, 1), 0u);
-  EXPECT_GT(ServerWait(Believed(), kNoUse, kStart + 12 * kSecond, 400), 0u);
-}
-
-TEST(ServerLevel, ReadingsThatCannotBeAreIgnored) {
-  ServerLevel server{};
-  const ServerMark mark;
-  LearnFromServer(server, kStart, {500, 0, 60'000}, mark); /* it let us through all the same */
-  EXPECT_EQ(server.limit, 0);
-  LearnFromServer(server, kStart, {500, 500, 0}, mark);
-  LearnFromServer(server, kStart, {500, 100, 0}, mark);
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart, 400), 0u);
-  /* A day's bucket, also one that drains continuously. */
-  ServerLevel daily{};
-  LearnFromServer(daily, kStart, {10'000, 6'000, 34'560'000}, mark);
-  LearnFromServer(daily, kStart + kSecond, {10'000, 3'000, 60'480'000}, mark);
-  EXPECT_EQ(ServerWait(daily, kNoUse, kStart, 7'000), 0u);
-}
-
-TEST(ServerLevel, OneReadingThatContradictsEndsTheBelief) {
-  ServerLevel server = Believed();
-  LearnFromServer(server, kStart + 13 * kSecond, {500, 100, 1'000}, {});
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 13 * kSecond, 400), 0u);
-}
-
-TEST(ServerLevel, ANewLimitBeginsAnew) {
-  ServerLevel server = Believed();
-  LearnFromServer(server, kStart + 13 * kSecond, {5'000, 4'000, 12'000}, {});
-  EXPECT_EQ(server.limit, 5'000);
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 13 * kSecond, 4'000), 0u);
-}
-
-TEST(ServerLevel, WhatIsInFlightIsNotCountedTwice) {
-  ServerLevel server = Believed();
-  const std::uint64_t now = kStart + 12 * kSecond;
-  ServerMark marks[20];
-  for (ServerMark& mark : marks) mark = ChargeServer(server, kNoUse, now, 1);
-  EXPECT_NEAR(server.level, 320, 1e-6);
-  /* Somebody else had taken 40 before; each of the answers shows it. */
-  for (int i = 0; i < 20; i++)
-    LearnFromServer(server, now, {500, 500 - (341 + i), (341 + i) * 120}, marks[i]);
-  EXPECT_NEAR(server.level, 360, 1e-6);
-}
-
-TEST(ServerLevel, NoWaitIsForEver) {
-  ServerLevel server = Believed();
-  EXPECT_LE(ServerWait(server, kNoUse, kStart, INT64_MAX / 2), kMinute);
-  EXPECT_EQ(ServerWait(server, kNoUse, kStart + 2 * kMinute, INT64_MAX / 2),
-            0u); /* it is empty: only a try can tell */
-  ChargeServer(server, kNoUse, kStart, INT64_MAX);
-  EXPECT_LE(ServerWait(server, kNoUse, kStart, 1), kMinute);
 }
 
 }  // namespace
