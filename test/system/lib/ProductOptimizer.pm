@@ -18,10 +18,11 @@ use Time::HiRes qw(time);
 
 our @EXPORT = qw(
   start_cluster new_cluster configure write_settings setting wait_until wait_for wait_for_worker worker_pid
-  all_finished status_counts insert_item log_since log_lines key_never_logged stats seconds_of $key
+  all_finished status_counts insert_item log_since log_lines key_never_logged stats seconds_of $key $slowness
 );
 
 our $key = 'sk-system-test-4f1d8a0b9c2e';    # never to be seen in a log
+our $slowness = $ENV{SLOWNESS} // 1;           # deadlines and delays may be so many times as long, with sanitizers
 
 # Wide open limits: what a test is not about shall not slow it down.
 my %defaults = (
@@ -117,7 +118,8 @@ sub seconds_of
 sub wait_until
 {
 	my ($name, $check, %options) = @_;
-	my $deadline = time() + ($options{seconds} // 60);
+	my $seconds = ($options{seconds} // 60) * $slowness;
+	my $deadline = time() + $seconds;
 	my $seen;
 	for (;;)
 	{
@@ -127,7 +129,7 @@ sub wait_until
 	}
 	if (!$seen)
 	{
-		fail("$name (not within " . ($options{seconds} // 60) . ' s)');
+		fail("$name (not within $seconds s)");
 		$options{explain}->() if $options{explain};
 	}
 	elsif (!$options{quiet})
