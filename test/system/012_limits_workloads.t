@@ -9,10 +9,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# 5,000 items at 450 a second: a minute is a second here.
-my $mock = MockOpenai->new('--meter', 'none', '--period', 1, '--rpm', 500, '--tpm', 500_000, '--latency-ms', '5-20');
+# 5,000 items at 450 a second: a minute is a second here.  With sanitizers neither side can do as much.
+my ($faster, $period) = (60 / $slowness, $slowness);
+my $mock = MockOpenai->new('--meter', 'none', '--period', $period, '--rpm', 500, '--tpm', 500_000, '--latency-ms', '5-20');
 my $node = start_cluster('workloads', $mock->url,
-	settings => { requests_per_minute => 60 * 450, tokens_per_minute => 60 * 450_000, burst_seconds => 0.1, max_in_flight => 2000,
+	settings => { requests_per_minute => $faster * 450, tokens_per_minute => $faster * 450_000, burst_seconds => 6 / $faster, max_in_flight => 2000,
 		model => 'gpt-4o-mini' });
 $node->safe_psql('postgres', 'CREATE EXTENSION product_optimizer');
 wait_for_worker($node);
@@ -22,11 +23,11 @@ INSERT INTO job_items (instance_id, payload)
 SELECT 'store-' || n % 20, jsonb_build_object('title', 'Mug ' || n) FROM generate_series(1, $items) n
 SQL
 is_deeply(all_finished($node, seconds => 60), { DONE => $items }, '5,000 items end DONE');
-my $audit = $mock->audit(rpm => 450, tpm => 450_000, burst_seconds => 0.1, period => 1);
-note("at 450 a second: ", join ', ', map { "$_ " . ($audit->{$_} // 'null') } sort keys %$audit);
-cmp_ok($audit->{seconds}, '<=', ($items - $burst) / 450 * 1.01, 'at 450 a second, no longer than at best and 1 %');
+my $audit = $mock->audit(rpm => 450, tpm => 450_000, burst_seconds => 6 / $faster, period => $period);
+note("5,000 items: ", join ', ', map { "$_ " . ($audit->{$_} // 'null') } sort keys %$audit);
+cmp_ok($audit->{seconds}, '<=', ($items - $burst) / 450 * $period * 1.01, 'no longer than at best and 1 %');
 # What leaves evenly arrives a few milliseconds more or less evenly: 50 ms are 22 requests here.
-cmp_ok($audit->{max_excess_requests}, '<=', 45 + 22 * $slowness, 'and no window above the bound');
+cmp_ok($audit->{max_excess_requests}, '<=', 45 + 22, 'and no window above the bound');
 
 # Six times as fast as in life, each kind in a database of its own, with a model and so a limit of its own.
 $mock->config(period => 10, meter => 'strict', slow_ms => 5000);
