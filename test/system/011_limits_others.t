@@ -16,6 +16,7 @@ my $period = 60 / $faster;
 my %ours = (requests_per_minute => $faster * 450, tokens_per_minute => $faster * 450_000, burst_seconds => 6 / $faster, model => 'gpt-4o-mini');
 # Of 500 in a period the other takes 150, and we would 450.
 my ($per_second, $others) = map { $_ / $period } 500, 150;
+# Until the level is found; what is refused while nothing is known of others is felt for one window more.
 my ($lead, $seconds) = $real ? (100, 180) : (24, 20);
 my $latency = 'lognormal:' . ($real ? 800 : 150) . ',0.5';
 

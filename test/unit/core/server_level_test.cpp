@@ -135,8 +135,8 @@ TEST(ServerLevel, OthersInAWindowAreMadeRoomFor) {
 }
 
 /*
- * Wherever in a minute of the clock the first request left.  Who may ask for a half more than there is has
- * used the first whole one up before its half is over, and only then is known; by the second all is.
+ * Wherever in a minute of the clock the first request left.  Others are known when a quarter of one is over.
+ * Of those who with us ask for half more than there is, that may be too late for the first whole one.
  */
 TEST(ServerLevel, NoWholeMinuteOfTheClockIsOverrun) {
   for (std::uint64_t phase = 0; phase < 60; phase += 4)

@@ -22,7 +22,7 @@ ServerLevel Believed() {
   return server;
 }
 
-TEST(ServerLevel, NothingIsKnownBeforeTheServerWasSeenToDrain) {
+TEST(ServerReadings, NothingIsKnownBeforeTheServerWasSeenToDrain) {
   ServerLevel server{};
   EXPECT_EQ(ServerWait(server, kNoUse, kStart, 1'000'000), 0u);
   EXPECT_EQ(ServerRoom(server, kNoUse, kStart), INT64_MAX);
@@ -31,7 +31,7 @@ TEST(ServerLevel, NothingIsKnownBeforeTheServerWasSeenToDrain) {
   EXPECT_GT(ServerWait(Believed(), kNoUse, kStart + 12 * kSecond, 400), 0u);
 }
 
-TEST(ServerLevel, ReadingsThatCannotBeAreIgnored) {
+TEST(ServerReadings, ReadingsThatCannotBeAreIgnored) {
   ServerLevel server{};
   const ServerMark mark;
   LearnFromServer(server, kStart, {500, 0, 60'000}, mark); /* it let us through all the same */
@@ -46,20 +46,20 @@ TEST(ServerLevel, ReadingsThatCannotBeAreIgnored) {
   EXPECT_EQ(ServerWait(daily, kNoUse, kStart, 7'000), 0u);
 }
 
-TEST(ServerLevel, OneReadingThatContradictsEndsTheBelief) {
+TEST(ServerReadings, OneReadingThatContradictsEndsTheBelief) {
   ServerLevel server = Believed();
   LearnFromServer(server, kStart + 13 * kSecond, {500, 100, 1'000}, {});
   EXPECT_EQ(ServerWait(server, kNoUse, kStart + 13 * kSecond, 400), 0u);
 }
 
-TEST(ServerLevel, ANewLimitBeginsAnew) {
+TEST(ServerReadings, ANewLimitBeginsAnew) {
   ServerLevel server = Believed();
   LearnFromServer(server, kStart + 13 * kSecond, {5'000, 4'000, 12'000}, {});
   EXPECT_EQ(server.limit, 5'000);
   EXPECT_EQ(ServerWait(server, kNoUse, kStart + 13 * kSecond, 4'000), 0u);
 }
 
-TEST(ServerLevel, WhatIsInFlightIsNotCountedTwice) {
+TEST(ServerReadings, WhatIsInFlightIsNotCountedTwice) {
   ServerLevel server = Believed();
   const std::uint64_t now = kStart + 12 * kSecond;
   ServerMark marks[20];
@@ -71,7 +71,7 @@ TEST(ServerLevel, WhatIsInFlightIsNotCountedTwice) {
   EXPECT_NEAR(server.level, 360, 1e-6);
 }
 
-TEST(ServerLevel, NoWaitIsForEver) {
+TEST(ServerReadings, NoWaitIsForEver) {
   ServerLevel server = Believed();
   EXPECT_LE(ServerWait(server, kNoUse, kStart, INT64_MAX / 2), kMinute);
   EXPECT_EQ(ServerWait(server, kNoUse, kStart + 2 * kMinute, INT64_MAX / 2),
