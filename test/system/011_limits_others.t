@@ -53,7 +53,10 @@ for my $meter (sort keys %run)
 	my $admitted = @ours - $refused;
 	my $theirs = grep { $is_theirs->($_) && $_->{status} == 200 } @counted;
 	note(sprintf 'figure: %s: %d admitted and %d refused of ours, %d admitted of theirs', $meter, $admitted, $refused, $theirs);
-	cmp_ok($refused, '<=', $meter eq 'draining' ? 0 : max(1, 0.001 * @ours), "$meter: nothing or next to nothing is refused");
+	# A log six times as fast refuses a few now and then: a burst that was slow to arrive leaves our count before the server's,
+	# and what was refused stays in ours.
+	my $refusable = { draining => 0, sliding => $real ? 0.001 : 0.01, fixed => 0.001 }->{$meter};
+	cmp_ok($refused, '<=', $refusable && max(1, $refusable * @ours), "$meter: nothing or next to nothing is refused");
 	cmp_ok($admitted, '>=', 0.97 * ($per_second - $others) * $seconds, "$meter: at least 97 % of what the other leaves is used");
 	# In a log, the other asks at moments at which there is no room for it.
 	cmp_ok($admitted + $theirs, '>=', ({ draining => 0.99, sliding => 0.96, fixed => 0.98 }->{$meter}) * $per_second * $seconds, "$meter: and so is the account as a whole");
