@@ -17,6 +17,8 @@ constexpr double kTolerance = 0.08;
 /* Of a window: how much of it we leave empty, and what of others' use may be our own miscounting. */
 constexpr double kWindowReserve = 0.01;
 constexpr double kNoticeable = 0.02;
+/* What of ours was slow to arrive stays in a server's log by up to this part of it longer than in ours. */
+constexpr std::uint64_t kLate = 100;
 /* Of what others may have added since the last answer: more of it wastes, less of it is refused. */
 constexpr double kUnheard = 0.3;
 /* Two moments, or lengths, that differ by less than this part of a window are the same. */
@@ -37,6 +39,16 @@ double DrainPerNs(const ServerLevel& server) {
 
 std::uint64_t PeriodNs(const ServerLevel& server) {
   return static_cast<std::uint64_t>(server.period_ms) * 1'000'000;
+}
+
+/* By the clock all of it leaves at once. */
+std::uint64_t LateNs(const ServerLevel& server) {
+  return server.by_the_clock ? 0 : PeriodNs(server) / kLate;
+}
+
+/* So much of ours may be in the server's window. */
+double MostOwn(const ServerLevel& server, const UsageWindow& used, std::uint64_t now_ns) {
+  return static_cast<double>(used.Sum(now_ns, PeriodNs(server) + LateNs(server)));
 }
 
 double LevelAt(const ServerLevel& server, std::uint64_t now_ns) {
@@ -132,7 +144,7 @@ double Others(const ServerLevel& server, std::uint64_t now_ns) {
 }
 
 bool FollowsWindow(const ServerLevel& server, std::uint64_t now_ns) {
-  return server.drain_per_ns <= 0 && PeriodNs(server) <= UsageWindow::kLongestNs &&
+  return server.drain_per_ns <= 0 && PeriodNs(server) + LateNs(server) <= UsageWindow::kLongestNs &&
          Others(server, now_ns) > 0;
 }
 
@@ -146,7 +158,7 @@ double Left(const ServerLevel& server, const UsageWindow& used, std::uint64_t no
   if (!server.by_the_clock && now_ns > server.counted_at_ns)
     others *= 1 + kUnheard * std::min(1.0, static_cast<double>(now_ns - server.counted_at_ns) /
                                                static_cast<double>(PeriodNs(server)));
-  return limit * (1 - kWindowReserve) - others - static_cast<double>(used.Sum(now_ns, PeriodNs(server)));
+  return limit * (1 - kWindowReserve) - others - MostOwn(server, used, now_ns);
 }
 
 }  // namespace
@@ -201,7 +213,7 @@ std::uint64_t ServerWait(const ServerLevel& server, const UsageWindow& used, std
   if (!IsFollowed(server, now_ns)) return 0;
   const bool window = FollowsWindow(server, now_ns);
   const double left = Left(server, used, now_ns) - static_cast<double>(unsent);
-  const double own = static_cast<double>(used.Sum(now_ns, PeriodNs(server))) + static_cast<double>(unsent);
+  const double own = MostOwn(server, used, now_ns) + static_cast<double>(unsent);
   /* What is larger than the server's whole limit has to be tried when it is empty. */
   const double in_use = window ? own : LevelAt(server, now_ns) + static_cast<double>(unsent);
   const double above = std::min(static_cast<double>(amount) - left, in_use);

@@ -1,6 +1,6 @@
 /*
  * usage_window.h
- *   How much was used in the last 60 seconds.  Plain memory without a lock of its own.
+ *   How much was used in the last minute and a little more.  Plain memory without a lock of its own.
  *
  *   Kept by the quarter of a second, each with its first and last moment of use: of the one that the window
  *   cuts in two, the share that is still inside counts, as if its use were spread evenly between these.  So
@@ -16,7 +16,8 @@ namespace product_optimizer {
 
 class UsageWindow {
  public:
-  static constexpr std::uint64_t kLongestNs = 60'000'000'000;
+  static constexpr std::uint64_t kMinuteNs = 60'000'000'000;
+  static constexpr std::uint64_t kLongestNs = kMinuteNs + 1'000'000'000;
 
   /* A negative amount takes back from the newest quarters on; what was already forgotten stays forgotten. */
   void Add(std::uint64_t now_ns, std::int64_t amount) {
@@ -37,7 +38,7 @@ class UsageWindow {
   }
 
   /* In the last window_ns, at most kLongestNs. */
-  std::uint64_t Sum(std::uint64_t now_ns, std::uint64_t window_ns = kLongestNs) const {
+  std::uint64_t Sum(std::uint64_t now_ns, std::uint64_t window_ns = kMinuteNs) const {
     const std::uint64_t from_ns = now_ns > window_ns ? now_ns - window_ns : 0;
     const std::uint64_t first = from_ns / kSlotNs;
     const std::uint64_t oldest = newest_ >= kSlots ? newest_ - kSlots + 1 : 0;
