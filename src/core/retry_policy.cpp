@@ -9,6 +9,9 @@
 namespace product_optimizer {
 namespace {
 
+/* So many waits of the server's in a row are obeyed and no more. */
+constexpr int kBelieved = 4;
+
 /* min(base·2^(attempt-1), max), of which the random half spreads those who failed together. */
 std::int64_t BackOffMs(int attempt, const RetrySettings& settings, double random) {
   const std::int64_t base = std::max<std::int64_t>(settings.base_delay_ms, 1);
@@ -41,6 +44,9 @@ Decision Decide(const Outcome& outcome, int attempt, int max_attempts, bool was_
     case OutcomeKind::kHoldOff:
       decision.action = Action::kRelease;
       decision.hold_off_ms = std::max<std::int64_t>(wait(), 1);
+      if (attempt > kBelieved)
+        decision.hold_off_ms =
+            std::max(decision.hold_off_ms, BackOffMs(attempt - kBelieved, settings, random));
       break;
     case OutcomeKind::kBlock:
       decision.action = Action::kRelease;

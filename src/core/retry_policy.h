@@ -34,12 +34,13 @@ struct Decision {
  * attempt: claims so far, this one included, or hold-offs in a row (≥ 1).  was_truncated: the attempt before
  * this one was already truncated.  random: uniform in [0, 1). Retry waits the server's word when there is
  * one, else min(base·2^(attempt-1), max), half of it fixed and half of it random; it fails once attempt ≥
- * max_attempts.
+ * max_attempts.  A server whose word was obeyed four times in a row in vain is no longer believed: from then
+ * on a hold-off also lasts min(base·2^(attempt-5), max).
  */
 Decision Decide(const Outcome& outcome, int attempt, int max_attempts, bool was_truncated,
                 const RetrySettings& settings, double random);
 
-/* Of hold-offs in which the server named no wait: how many in a row.  Zero is none. */
+/* Of hold-offs: how many in a row.  Zero is none. */
 class HoldOffsInARow {
  public:
   /* Another one: what had left before the last was heard belongs to that. */

@@ -227,7 +227,7 @@ void Conclude(Worker& worker, const HeldClaim& held, Outcome outcome, const Buck
   int attempt = held.claim.attempt;
   if (outcome.kind == OutcomeKind::kHoldOff) {
     /* The attempt is given back, so it does not count them. */
-    if (!outcome.retry_after_ms) attempt = worker.models[bucket.model].hold_offs.Count(left_at_ns, now_ns);
+    attempt = worker.models[bucket.model].hold_offs.Count(left_at_ns, now_ns);
   } else if (outcome.kind == OutcomeKind::kDone || outcome.kind == OutcomeKind::kTruncated) {
     worker.models[bucket.model].hold_offs.End(left_at_ns);
   }

@@ -109,6 +109,15 @@ for my $fault ('rate_limit', 'slow_down')
 }
 cmp_ok($node->safe_psql('postgres', q{SELECT effective_share FROM optimizer_rate_limits() WHERE model = 'gpt-5-mini'}), '<', 1,
 	'slow_down lowers the rate for a while');
+{
+	configure($node, retry_base_delay => '1s', retry_max_delay => '60s');
+	my $id = insert_item($node, '{"title": "Never let in.", "mock": "rate_limit*6"}');
+	all_finished($node);
+	is($node->safe_psql('postgres', "SELECT status, attempts FROM job_items WHERE id = $id"), 'DONE|1', 'nor do six of them');
+	my @arrivals = $mock->log(contains => 'rate_limit*6');
+	cmp_ok($arrivals[6]{t} - $arrivals[5]{t}, '>=', 1_000_000, 'a server whose wait was obeyed in vain waits for our own back-off');
+	configure($node, retry_base_delay => '50ms', retry_max_delay => '200ms');
+}
 
 # What no retry can mend blocks the queue: no attempt is lost, the reason is told, and it heals.
 sub blocks

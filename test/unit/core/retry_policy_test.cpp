@@ -88,7 +88,7 @@ TEST(RetryPolicyTest, TruncatedIsTriedOnceMore) {
 TEST(RetryPolicyTest, HoldOffReleasesEvenAtTheLastAttempt) {
   Outcome outcome = Make(OutcomeKind::kHoldOff);
   outcome.retry_after_ms = 174;
-  Decision decision = Decide(outcome, 5, 5, false, kSettings, 0.5);
+  Decision decision = Decide(outcome, 1, 1, false, kSettings, 0.5);
   EXPECT_EQ(decision.action, Action::kRelease);
   EXPECT_EQ(decision.hold_off_ms, 174);
   EXPECT_EQ(decision.delay_ms, 0);
@@ -130,6 +130,19 @@ TEST(HoldOffsInARow, WithoutAWaitOfTheServersThePauseDoubles) {
     last = decision.hold_off_ms;
     now += 2;
   }
+}
+
+TEST(HoldOffsInARow, AWaitOfTheServersIsBelievedFourTimes) {
+  Outcome outcome;
+  outcome.kind = OutcomeKind::kHoldOff;
+  outcome.retry_after_ms = 0;
+  const RetrySettings settings{1000, 60'000};
+  for (int row = 1; row <= 4; row++) EXPECT_EQ(Decide(outcome, row, 5, false, settings, 0).hold_off_ms, 1);
+  EXPECT_EQ(Decide(outcome, 5, 5, false, settings, 0).hold_off_ms, 500);
+  EXPECT_EQ(Decide(outcome, 6, 5, false, settings, 0).hold_off_ms, 1000);
+  EXPECT_EQ(Decide(outcome, 1000, 5, false, settings, 0).hold_off_ms, 30'000);
+  outcome.retry_after_ms = 90'000;
+  EXPECT_EQ(Decide(outcome, 1000, 5, false, settings, 0).hold_off_ms, 90'000) << "the longer one";
 }
 
 }  // namespace
