@@ -14,8 +14,11 @@ struct ByTurn {
   }
 };
 
+/* Those that are due together come back in the order of their turns. */
 struct ByUnpark {
-  bool operator()(const Store& a, const Store& b) const { return a.parked_until_ns < b.parked_until_ns; }
+  bool operator()(const Store& a, const Store& b) const {
+    return a.parked_until_ns != b.parked_until_ns ? a.parked_until_ns < b.parked_until_ns : ByTurn()(a, b);
+  }
 };
 
 using ReadyHeap = StoreHeap<ByTurn>;
@@ -88,10 +91,14 @@ void FairQueue::Dequeue(SlotIndex index) {
   }
 }
 
+/* Where it was in line, but not before those who were served meanwhile: then it comes behind their equals. */
 void FairQueue::Wake(SlotIndex index, double not_before) {
   Dequeue(index);
-  pool_[index].turn = std::max(pool_[index].turn, not_before);
-  pool_[index].order = ++state_.order;
+  Store& store = pool_[index];
+  if (store.turn < not_before) {
+    store.turn = not_before;
+    store.order = ++state_.order;
+  }
   Queue(index, StoreState::kReady);
 }
 

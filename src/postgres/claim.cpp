@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <limits>
 #include <optional>
 #include <unordered_map>
 
@@ -10,6 +9,7 @@
 #include "postgres/guard.h"
 #include "postgres/probe.h"
 #include "postgres/queue_notes.h"
+#include "postgres/serving.h"
 #include "postgres/shared_queue.h"
 #include "postgres/store_walk.h"
 
@@ -33,11 +33,6 @@ ItemKey KeyOf(const LockedRow& row) {
   return {row.candidate.item.id, row.candidate.item.priority};
 }
 
-/* It gave all that was asked of it, and nothing but the queue asked for less. */
-bool MayHaveMore(const Part& part) {
-  return part.most == part.turn.items && static_cast<std::int64_t>(part.rows.size()) == part.most;
-}
-
 /* What an old snapshot shows of the policies, or this transaction changed in them, holds for this claim
  * alone. */
 std::uint32_t PolicyVersionOf(const Turn& turn) {
@@ -51,15 +46,6 @@ TurnReport Untouched(const Turn& turn) {
   report.policy_version = PolicyVersionOf(turn);
   return report;
 }
-
-/* A part while its rows are chosen from. */
-struct Service {
-  Part* part;
-  TurnReport report;
-  std::size_t next = 0; /* row */
-  double turn;
-  std::uint64_t order;
-};
 
 class Claim {
  public:
@@ -86,7 +72,6 @@ class Claim {
   void Withdraw(const std::vector<Part*>& planned);
   void LimitRunning(const std::vector<Part*>& planned);
   void RememberGiven(const std::vector<Part*>& planned);
-  void Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, ClaimResult& result);
   void Account(Service& service, const std::unordered_map<std::int64_t, TakenRow>& taken);
   void Report();
 
@@ -188,50 +173,6 @@ std::int64_t Claim::Lock(bool with_payload) {
   return locked_;
 }
 
-/* In the order of their turns, each row at its own cost. */
-void Claim::Serve(const Chooser& chooser, std::vector<LockedRow*>& chosen, ClaimResult& result) {
-  std::uint64_t order = 0;
-  std::vector<Service*> line;
-  const auto comes_later = [](const Service* a, const Service* b) {
-    return a->turn != b->turn ? a->turn > b->turn : a->order > b->order;
-  };
-  for (Part& part : parts_) {
-    Service& service = services_.emplace_back();
-    service.part = &part;
-    service.turn = part.turn.turn;
-    service.order = part.turn.order;
-    order = std::max(order, part.turn.order);
-    if (!part.rows.empty()) line.push_back(&service);
-  }
-  std::make_heap(line.begin(), line.end(), comes_later);
-  /* A store whose locked rows are used up may have more: nobody overtakes it. */
-  double barrier = std::numeric_limits<double>::infinity();
-  while (!line.empty()) {
-    std::pop_heap(line.begin(), line.end(), comes_later);
-    Service& service = *line.back();
-    if (request_.strict && service.turn > barrier) break;
-    LockedRow& row = service.part->rows[service.next++];
-    const Choice choice = chooser ? chooser(row.candidate) : Choice::kTake;
-    if (choice == Choice::kSkip) {
-      service.report.park_until_ns = row.candidate.park_until_ns;
-      service.next = service.part->rows.size();
-    } else if (choice == Choice::kLeave) {
-      result.left++;
-    } else {
-      chosen.push_back(&row);
-      service.report.last_start = service.turn;
-      service.turn += row.candidate.cost / service.part->turn.policy.weight;
-      service.order = ++order;
-    }
-    if (service.next == service.part->rows.size()) {
-      if (choice == Choice::kTake && MayHaveMore(*service.part)) barrier = std::min(barrier, service.turn);
-      line.pop_back();
-    } else {
-      std::push_heap(line.begin(), line.end(), comes_later);
-    }
-  }
-}
-
 /*
  * What an old snapshot shows says nothing of where the store stands now; what was taken counts all the same.
  * A store that gave nothing may have rows that this transaction cannot see: it is passed over for one turn.
@@ -289,7 +230,8 @@ void Claim::Report() {
 ClaimResult Claim::Take(const Chooser& chooser) {
   ClaimResult result;
   std::vector<LockedRow*> chosen;
-  Serve(chooser, chosen, result);
+  for (Part& part : parts_) services_.emplace_back(part);
+  result.left = Serve(services_, request_.strict, chooser, chosen);
   std::unordered_map<std::int64_t, TakenRow> taken;
   if (!chosen.empty())
     taken = TakeRows(chosen, request_.claimed_by, request_.lease_ms, &result.row_description);

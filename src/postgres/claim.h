@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/fair_queue.h"
 #include "core/item.h"
 #include "core/limiter.h"
 #include "postgres/prelude.h"
@@ -23,6 +24,7 @@ namespace product_optimizer {
 struct Candidate {
   Item item;           /* attempt is still the one before the claim */
   Limits store_limits; /* of its store's own; 0: none */
+  LinePlace place;     /* where it is served, among all stores */
   /* For the chooser to fill in. */
   double cost = 1;                 /* what it takes of its store's share, ≥ 1 */
   std::uint64_t park_until_ns = 0; /* with kSkip: when its store may be asked again */

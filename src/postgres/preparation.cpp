@@ -1,7 +1,6 @@
 #include "postgres/preparation.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/text.h"
 #include "postgres/blocking.h"
@@ -92,7 +91,9 @@ Choice Preparation::Choose(Candidate& candidate) {
   }
   if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
   worker_.models[prepared.bucket.model].LearnReservation(prepared.reserved_tokens);
-  worker_.first_in_line.erase(prepared.bucket.model);
+  const auto first = worker_.first_in_line.find(prepared.bucket.model);
+  if (first != worker_.first_in_line.end() && first->second.item == candidate.item.id)
+    worker_.first_in_line.erase(first);
   prepared_.emplace(candidate.item.id, std::move(prepared));
   return Choice::kTake;
 }
@@ -109,7 +110,10 @@ double Preparation::CostOf(const Prepared& prepared) const {
 bool Preparation::IsBehind(Candidate& candidate, const Prepared& prepared) {
   constexpr std::uint64_t kLookAgainNs = 20 * kNsPerMs;
   const auto first = worker_.first_in_line.find(prepared.bucket.model);
-  if (first == worker_.first_in_line.end() || first->second.item == candidate.item.id) return false;
+  /* What comes before it in the line of its own store keeps it from being reached. */
+  if (first == worker_.first_in_line.end() || first->second.store == candidate.item.instance_id ||
+      candidate.place < first->second.place)
+    return false;
   const std::uint64_t now_ns = NowNs();
   if (now_ns >= first->second.expires_ns) {
     worker_.first_in_line.erase(first);
@@ -134,12 +138,10 @@ Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, con
     closed_models_.emplace(prepared.bucket.model, due_ns);
     if (worker_.models.size() <= 1) return Choice::kLeave;
   }
-  constexpr std::uint64_t kPatienceNs = 1'000 * kNsPerMs;
-  /* Where all are of one size, whoever comes finds room at the same time, and nobody is overtaken. */
-  const double usual = worker_.models[prepared.bucket.model].mean_reservation;
-  if (!verdict.by_store && verdict.verdict.gate == Gate::kTokens &&
-      std::abs(static_cast<double>(prepared.reserved_tokens) - usual) > 0.25 * usual)
-    worker_.first_in_line[prepared.bucket.model] = {candidate.item.id, due_ns,
+  constexpr std::uint64_t kPatienceNs = 200 * kNsPerMs;
+  if (!verdict.by_store && verdict.verdict.gate == Gate::kTokens)
+    worker_.first_in_line[prepared.bucket.model] = {candidate.item.id, candidate.item.instance_id,
+                                                    candidate.place, due_ns,
                                                     SaturatingAdd(due_ns, kPatienceNs)};
   candidate.park_until_ns = due_ns;
   return Choice::kSkip;

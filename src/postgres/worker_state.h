@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/fair_queue.h"
 #include "core/outcome.h"
 #include "core/retry_policy.h"
 #include "http/client.h"
@@ -86,9 +87,12 @@ struct ModelExperience {
   }
 };
 
-/* What its model's limit on tokens refused first: until it has passed, no other item of the model does. */
+/* What its model's limit on tokens refused first: until it has passed, no item of the model does whose place
+ * is behind it. */
 struct FirstInLine {
   std::int64_t item = 0;
+  std::string store;
+  LinePlace place;
   std::uint64_t due_ns = 0;     /* when it can pass */
   std::uint64_t expires_ns = 0; /* it may have been cancelled, or claimed by somebody else */
 };

@@ -2,7 +2,7 @@
 # take long, failures, and items whose sizes differ by a hundred.
 use strict;
 use warnings FATAL => 'all';
-use List::Util qw(max);
+use List::Util qw(max min);
 use MockOpenai;
 use ProductOptimizer;
 use PostgreSQL::Test::Cluster;
@@ -77,10 +77,34 @@ for my $db (sort keys %kind)
 	note("$db: $most_behind tokens behind the rate at most");
 	# On a busy machine what leaves at its instant arrives up to 100 ms later; a loss would add up, this does not.
 	cmp_ok($most_behind, '<=', $one + 0.1 * $limit / 10, "$db: and nothing that flowed in is lost");
+	check_turns(\@arrivals, $count);
+}
+
+# Also where the limit refuses what is next, and other models are in use, each store's first leaves first, and stores
+# that wait have had equal parts: a large item counts for 42 small ones.
+sub check_turns
+{
+	my ($arrivals, $count) = @_;
+	my (%waiting, %had, %latest, @early);
+	my $most_ahead = 0;
+	$waiting{$_ % 7}++ for 1 .. $count;
+	for my $arrival (@$arrivals)
+	{
+		my ($n) = $arrival->{user} =~ /sizes (\d+)\./;
+		push @early, "$latest{$n % 7} before $n" if $n < ($latest{$n % 7} // 0);
+		$latest{$n % 7} = $n;
+		$had{$n % 7} += max(1, $arrival->{tokens} / 1000);
+		delete $waiting{$n % 7} unless --$waiting{$n % 7};
+		my @had = map { $had{$_} // 0 } keys %waiting;
+		$most_ahead = max($most_ahead, max(@had) - min(@had)) if @had;
+	}
+	is("@early", '', 'sizes: in each store the first leaves first');
+	cmp_ok($most_ahead, '<=', 42 + 7, 'sizes: no store is ahead of one that waits by more than a large item and a round');
+	return;
 }
 
 # A large item passes in its turn, although there are always small ones that would fit, also while another model
-# is in use: seven stores give one item a round, six of them small ones from a backlog of 3,000.
+# is in use: one store's large ones have a seventh of the tokens, beside six stores with a backlog of 3,000 small ones.
 $node->safe_psql('sizes', <<'SQL');
 TRUNCATE job_items;
 INSERT INTO job_items (job_id, instance_id, payload)
@@ -88,10 +112,11 @@ SELECT CASE WHEN s = 0 THEN 2 ELSE 1 END, 'store-' || s, jsonb_build_object('tit
   FROM generate_series(0, 6) s, generate_series(1, CASE WHEN s = 0 THEN 6 ELSE 500 END) n
 SQL
 wait_for($node, 'the large ones are finished', q{SELECT count(*) = 6 FROM job_items WHERE instance_id = 'store-0' AND status = 'DONE'},
-	db => 'sizes', seconds => 30);
+	db => 'sizes', seconds => 60);
 my $overtook = $node->safe_psql('sizes', q{SELECT count(*) FROM job_items WHERE instance_id <> 'store-0'
   AND started_at < (SELECT max(started_at) FROM job_items WHERE instance_id = 'store-0')});
 note("$overtook small ones left before the sixth large one");
-cmp_ok($overtook, '<=', 300, 'small ones do not overtake large ones for ever');
+cmp_ok($overtook, '<=', 6 * 42 * 6, 'small ones do not overtake large ones for ever');
+cmp_ok($overtook, '>=', 3 * 42 * 6, 'nor large ones small ones');
 
 done_testing();

@@ -205,6 +205,35 @@ TEST(FairQueue, WhatEndsTheWaitWhileTheClaimIsUnderWayIsNotMissed) {
   EXPECT_EQ(shop.queue.Plan({1, 1, 1, false, nullptr}).size(), 1u);
 }
 
+/* All stores of a model that its limit refused, say. */
+TEST(FairQueue, WhoWaitsUntilTheSameTimeComesBackInTheOrderOfTheTurns) {
+  Shop shop;
+  for (int i = 0; i < 8; i++) shop.Insert(Name(i), 10);
+  shop.ClaimNow(3);
+  const auto in_line = [&shop](std::uint64_t now_ns) {
+    std::vector<std::string> names;
+    std::vector<Turn> turns = shop.queue.Plan({now_ns, 8, 1, false, nullptr});
+    for (const Turn& turn : turns) names.push_back(turn.name);
+    std::reverse(turns.begin(), turns.end());
+    for (const Turn& turn : turns) {
+      TurnReport report;
+      report.given = 1;
+      report.left = true;
+      report.first_left = report.last_given = *shop.waiting[turn.name].begin();
+      report.policy = turn.policy;
+      report.policy_version = turn.policy_version;
+      report.park_until_ns = now_ns + 1000;
+      shop.queue.Report(turn, report);
+    }
+    return names;
+  };
+  const std::vector<std::string> before = in_line(1);
+  ASSERT_EQ(before.size(), 8u);
+  EXPECT_TRUE(in_line(1000).empty());
+  EXPECT_EQ(in_line(1001), before);
+  EXPECT_EQ(in_line(2001), before);
+}
+
 /* Those who hold room, paused or always posting, do not keep the others out of it. */
 TEST(FairQueue, NobodyHoldsTheRoomOfAFullPoolForEver) {
   Shop shop(16);
