@@ -8,20 +8,18 @@ namespace product_optimizer {
 
 namespace {
 
-struct ByTurn {
-  bool operator()(const Store& a, const Store& b) const {
-    return a.turn != b.turn ? a.turn < b.turn : a.order < b.order;
-  }
+struct ByPlace {
+  bool operator()(const Store& a, const Store& b) const { return a.place < b.place; }
 };
 
 /* Those that are due together come back in the order of their turns. */
 struct ByUnpark {
   bool operator()(const Store& a, const Store& b) const {
-    return a.parked_until_ns != b.parked_until_ns ? a.parked_until_ns < b.parked_until_ns : ByTurn()(a, b);
+    return a.parked_until_ns != b.parked_until_ns ? a.parked_until_ns < b.parked_until_ns : a.place < b.place;
   }
 };
 
-using ReadyHeap = StoreHeap<ByTurn>;
+using ReadyHeap = StoreHeap<ByPlace>;
 using ParkedHeap = StoreHeap<ByUnpark>;
 
 /* A store that begins to wait comes behind one item of each of the others: one round. */
@@ -95,10 +93,7 @@ void FairQueue::Dequeue(SlotIndex index) {
 void FairQueue::Wake(SlotIndex index, double not_before) {
   Dequeue(index);
   Store& store = pool_[index];
-  if (store.turn < not_before) {
-    store.turn = not_before;
-    store.order = ++state_.order;
-  }
+  if (store.place.turn < not_before) store.place = {not_before, ++state_.order};
   Queue(index, StoreState::kReady);
 }
 
@@ -141,8 +136,7 @@ SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
     return index;
   }
   Store& store = pool_[index];
-  store.turn = state_.now + kOneRound;
-  store.order = ++state_.order;
+  store.place = {state_.now + kOneRound, ++state_.order};
   store.head = Before(first);
   store.policy = StorePolicy{};
   Queue(index, StoreState::kReady);
@@ -200,7 +194,7 @@ std::uint64_t FairQueue::NextUnparkNs() const {
 void FairQueue::DropIdle() {
   for (int i = 0; i < kMostDropped && state_.idle_root != kNoSlot; i++) {
     const SlotIndex index = state_.idle_root;
-    if (pool_[index].turn > state_.now + kOneRound) return;
+    if (pool_[index].place.turn > state_.now + kOneRound) return;
     Dequeue(index);
     Drop(index);
   }
@@ -243,9 +237,10 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   MoveHead(store, turn, report);
   if (report.taken > 0) state_.now = std::max(state_.now, report.last_start);
   const double planned = static_cast<double>(turn.items) * turn.step;
-  const double next_turn = forgotten ? store.turn : store.turn + (report.charge - planned);
+  LinePlace next = store.place;
+  if (!forgotten) next.turn += report.charge - planned;
   /* Refused as the first in line, it stays the first: nobody of the same turn overtakes it. */
-  const std::uint64_t next_order = report.taken == 0 ? std::min(store.order, turn.order) : store.order;
+  if (report.taken == 0) next.order = std::min(next.order, turn.place.order);
   store.policy = report.policy;
   store.policy_version = report.policy_version;
   if (report.cost > 0)
@@ -263,18 +258,16 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   const bool parks = report.park_until_ns != 0 && !state_.overflowed;
   const bool stays = report.park_until_ns == 0 && store.known > 0 && !(state_.overflowed && report.taken > 0);
   /* As planned, which is how most claims end. */
-  if (stays && store.state == StoreState::kReady && next_turn == store.turn && next_order == store.order)
-    return;
+  if (stays && store.state == StoreState::kReady && next == store.place) return;
   const std::uint64_t park_until_ns = ParkUntilNs(store, turn, report);
   Dequeue(index);
-  store.turn = next_turn;
-  store.order = next_order;
+  store.place = next;
   if (parks) {
     store.parked_until_ns = park_until_ns;
     Queue(index, StoreState::kParked);
   } else if (stays) {
     Queue(index, StoreState::kReady);
-  } else if (store.known == 0 && store.turn > state_.now + kOneRound) {
+  } else if (store.known == 0 && store.place.turn > state_.now + kOneRound) {
     Queue(index, StoreState::kIdle);
   } else {
     /* Where the pool is too small for all, whoever was served makes room: a look at the table finds it

@@ -59,22 +59,11 @@ struct PlanRequest {
   const std::unordered_map<std::string, std::int64_t>* given = nullptr;
 };
 
-/* Where something stands in the line of all stores: lower is served first. */
-struct LinePlace {
-  double turn = 0; /* virtual time */
-  std::uint64_t order = 0;
-
-  bool operator<(const LinePlace& other) const {
-    return turn != other.turn ? turn < other.turn : order < other.order;
-  }
-};
-
 /* A store's part in one claim. */
 struct Turn {
   std::string name;
   ItemKey head{}; /* its rows behind this key are next */
-  double turn = 0;
-  std::uint64_t order = 0;
+  LinePlace place{};
   double step = 1;        /* what an item was planned to cost, over the weight */
   std::int64_t items = 0; /* so many at most */
   StorePolicy policy;

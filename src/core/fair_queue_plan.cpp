@@ -21,10 +21,8 @@ double StepOf(const Store& store) {
 /* A store while a plan is made. */
 struct FairQueue::Planned {
   SlotIndex slot;
-  double first_turn;
-  std::uint64_t first_order;
-  double turn;
-  std::uint64_t order;
+  LinePlace first; /* item's */
+  LinePlace next;
   double step;
   std::int64_t items;
   std::int64_t cap;
@@ -44,10 +42,7 @@ void FairQueue::BeginEpoch(std::uint64_t now_ns) {
 
 double FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chosen) {
   double latest = state_.now;
-  const auto comes_later = [&](std::size_t a, std::size_t b) {
-    const Planned &x = chosen[a], &y = chosen[b];
-    return x.turn != y.turn ? x.turn > y.turn : x.order > y.order;
-  };
+  const auto comes_later = [&](std::size_t a, std::size_t b) { return chosen[b].next < chosen[a].next; };
   std::vector<std::size_t> line; /* a heap */
   line.reserve(chosen.capacity());
   std::unordered_map<SlotIndex, std::int64_t> given;
@@ -67,15 +62,14 @@ double FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chose
     const SlotIndex root = state_.ready_root;
     const Planned* const first = line.empty() ? nullptr : &chosen[line.front()];
     if (root != kNoSlot && chosen.size() < chosen.capacity() &&
-        (first == nullptr || pool_[root].turn < first->turn ||
-         (pool_[root].turn == first->turn && pool_[root].order < first->order))) {
+        (first == nullptr || pool_[root].place < first->next)) {
       std::int64_t cap = request.max_per_store;
       const auto gave = given.find(root);
       if (gave != given.end())
         cap = gave->second == kNothingMore ? kNothingMore : std::max<std::int64_t>(cap - gave->second, 0);
       Dequeue(root);
       const Store& store = pool_[root];
-      chosen.push_back({root, store.turn, store.order, store.turn, store.order, StepOf(store), 0, cap});
+      chosen.push_back({root, store.place, store.place, StepOf(store), 0, cap});
       if (cap != kNothingMore) push(chosen.size() - 1);
       continue;
     }
@@ -88,10 +82,9 @@ double FairQueue::Choose(const PlanRequest& request, std::vector<Planned>& chose
       if (request.strict) break;
       continue;
     }
-    latest = std::max(latest, store.turn);
+    latest = std::max(latest, store.next.turn);
     store.items++;
-    store.turn += store.step;
-    store.order = ++state_.order;
+    store.next = {store.next.turn + store.step, ++state_.order};
     room--;
     push(next);
   }
@@ -111,10 +104,10 @@ std::vector<Turn> FairQueue::Plan(const PlanRequest& request) {
   std::int64_t turns = 0;
   for (const Planned& planned : chosen) {
     Store& store = pool_[planned.slot];
-    store.turn = planned.turn;
-    store.order = planned.order;
+    store.place = planned.next;
     /* What the caller's cap keeps a store from giving is not saved up. */
-    if (planned.items == planned.cap && !request.strict) store.turn = std::max(store.turn, latest);
+    if (planned.items == planned.cap && !request.strict)
+      store.place.turn = std::max(store.place.turn, latest);
     Queue(planned.slot, StoreState::kReady);
     if (planned.items > 0) turns++;
   }
@@ -126,9 +119,9 @@ std::vector<Turn> FairQueue::Plan(const PlanRequest& request) {
   for (const Planned& planned : chosen) {
     if (planned.items == 0) continue;
     const Store& store = pool_[planned.slot];
-    plan.push_back({pool_.Name(planned.slot), store.head, planned.first_turn, planned.first_order,
-                    planned.step, planned.items, store.policy, store.policy_version == state_.policy_version,
-                    state_.policy_version, state_.epoch});
+    plan.push_back({pool_.Name(planned.slot), store.head, planned.first, planned.step, planned.items,
+                    store.policy, store.policy_version == state_.policy_version, state_.policy_version,
+                    state_.epoch});
   }
   return plan;
 }

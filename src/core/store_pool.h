@@ -58,10 +58,20 @@ struct StorePolicy {
   }
 };
 
+/* Where something stands in the line of all stores: lower is served first. */
+struct LinePlace {
+  double turn;         /* virtual time */
+  std::uint64_t order; /* among equal turns */
+
+  bool operator<(const LinePlace& other) const {
+    return turn != other.turn ? turn < other.turn : order < other.order;
+  }
+  bool operator==(const LinePlace& other) const { return turn == other.turn && order == other.order; }
+};
+
 /* What is known of one store.  What a StoreHeap reads lies in its first 64 bytes: one line of the cache. */
 struct Store {
-  double turn;         /* virtual time of its next item */
-  std::uint64_t order; /* among equal turns the lower goes first */
+  LinePlace place; /* of its next item */
   union {
     std::uint64_t parked_until_ns; /* while it is parked … */
     std::uint64_t unparked_epoch;  /* … and else when that was last called off; 0: never */

@@ -5,11 +5,11 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/serving.h"
 #include "postgres/clock.h"
 #include "postgres/guard.h"
 #include "postgres/probe.h"
 #include "postgres/queue_notes.h"
-#include "postgres/serving.h"
 #include "postgres/shared_queue.h"
 #include "postgres/store_walk.h"
 
@@ -30,7 +30,7 @@ constexpr std::uint64_t kBusyNs = 10'000'000;
 constexpr int kMostPlans = 4;
 
 ItemKey KeyOf(const LockedRow& row) {
-  return {row.candidate.item.id, row.candidate.item.priority};
+  return {row.item.id, row.item.priority};
 }
 
 /* What an old snapshot shows of the policies, or this transaction changed in them, holds for this claim
@@ -72,7 +72,7 @@ class Claim {
   void Withdraw(const std::vector<Part*>& planned);
   void LimitRunning(const std::vector<Part*>& planned);
   void RememberGiven(const std::vector<Part*>& planned);
-  void Account(Service& service, const std::unordered_map<std::int64_t, TakenRow>& taken);
+  void Account(const Part& part, const std::unordered_map<std::int64_t, TakenRow>& taken, TurnReport& report);
   void Report();
 
   const ClaimRequest& request_;
@@ -184,19 +184,18 @@ void AccountOldSnapshot(const Part& part, TurnReport& report) {
 }
 
 /* What the queue is told of one part. */
-void Claim::Account(Service& service, const std::unordered_map<std::int64_t, TakenRow>& taken) {
-  const Part& part = *service.part;
-  TurnReport& report = service.report;
+void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, TakenRow>& taken,
+                    TurnReport& report) {
   report.given = static_cast<std::int64_t>(part.rows.size());
   report.policy = part.turn.policy;
   report.policy_version = PolicyVersionOf(part.turn);
   double cost = 0;
   for (const LockedRow& row : part.rows) {
-    const Item& item = row.candidate.item;
+    const Item& item = row.item;
     report.last_given = KeyOf(row);
     if (taken.count(item.id) != 0) {
       report.taken++;
-      cost += row.candidate.cost;
+      cost += row.cost;
     } else if (!report.left) {
       report.left = true;
       report.first_left = report.last_given;
@@ -229,20 +228,26 @@ void Claim::Report() {
 
 ClaimResult Claim::Take(const Chooser& chooser) {
   ClaimResult result;
-  std::vector<LockedRow*> chosen;
-  for (Part& part : parts_) services_.emplace_back(part);
+  for (Part& part : parts_) {
+    Service& service = services_.emplace_back(part.turn);
+    service.rows.reserve(part.rows.size());
+    for (LockedRow& row : part.rows) service.rows.push_back(&row);
+    service.may_have_more =
+        part.most == part.turn.items && static_cast<std::int64_t>(part.rows.size()) == part.most;
+  }
+  std::vector<Candidate*> chosen;
   result.left = Serve(services_, request_.strict, chooser, chosen);
   std::unordered_map<std::int64_t, TakenRow> taken;
   if (!chosen.empty())
     taken = TakeRows(chosen, request_.claimed_by, request_.lease_ms, &result.row_description);
-  for (Service& service : services_) Account(service, taken);
+  for (std::size_t i = 0; i < parts_.size(); i++) Account(parts_[i], taken, services_[i].report);
   accounted_ = true;
   Report();
-  for (LockedRow* row : chosen) {
-    const auto found = taken.find(row->candidate.item.id);
+  for (Candidate* row : chosen) {
+    const auto found = taken.find(row->item.id);
     if (found == taken.end()) continue;
     result.rows.push_back(found->second.row);
-    result.items.push_back(std::move(row->candidate.item));
+    result.items.push_back(std::move(row->item));
     result.items.back().attempt = found->second.attempt;
   }
   return result;

@@ -9,26 +9,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "core/fair_queue.h"
-#include "core/item.h"
-#include "core/limiter.h"
+#include "core/candidate.h"
 #include "postgres/prelude.h"
 
 namespace product_optimizer {
-
-/* A PENDING row, locked, not yet claimed. */
-struct Candidate {
-  Item item;           /* attempt is still the one before the claim */
-  Limits store_limits; /* of its store's own; 0: none */
-  LinePlace place;     /* where it is served, among all stores */
-  /* For the chooser to fill in. */
-  double cost = 1;                 /* what it takes of its store's share, ≥ 1 */
-  std::uint64_t park_until_ns = 0; /* with kSkip: when its store may be asked again */
-};
 
 struct ClaimRequest {
   std::int64_t max_items = 0;     /* ≥ 1 */
@@ -38,15 +25,6 @@ struct ClaimRequest {
   /* For a claimer that comes again at once: a store at max_per_store is not overtaken, but ends the claim. */
   bool strict = false;
 };
-
-enum class Choice {
-  kTake,
-  kLeave, /* stays PENDING, and its store stays next in line */
-  kSkip,  /* stays PENDING, and its store is passed over until park_until_ns */
-};
-
-/* Asked about each candidate in the order of service. */
-using Chooser = std::function<Choice(Candidate&)>;
 
 /* In the order of service.  The tuples belong to the caller's SPI connection. */
 struct ClaimResult {

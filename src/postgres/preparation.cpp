@@ -67,10 +67,11 @@ Choice Preparation::Choose(Candidate& candidate) {
   prepared.request = std::get<BuiltRequest>(std::move(built));
   /* Jobs may name what they like. */
   if (worker_.models.size() > kMostModels) worker_.models.clear();
-  if (worker_.first_in_line.size() > kMostModels) worker_.first_in_line.clear();
   Reserve(prepared);
   candidate.cost = CostOf(prepared);
-  if (IsBehind(candidate, prepared)) return Choice::kSkip;
+  candidate.park_until_ns = worker_.first_in_line.BehindUntilNs(
+      prepared.bucket.model, candidate.item.instance_id, candidate.place, NowNs());
+  if (candidate.park_until_ns != 0) return Choice::kSkip;
   const PairVerdict verdict = ReserveShared(prepared.bucket, 1, prepared.reserved_tokens);
   if (!verdict.by_store && verdict.verdict.gate != Gate::kNeverFits)
     answered_models_.insert(prepared.bucket.model);
@@ -91,9 +92,7 @@ Choice Preparation::Choose(Candidate& candidate) {
   }
   if (verdict.verdict.gate != Gate::kOpen) return Postpone(candidate, prepared, verdict);
   worker_.models[prepared.bucket.model].LearnReservation(prepared.reserved_tokens);
-  const auto first = worker_.first_in_line.find(prepared.bucket.model);
-  if (first != worker_.first_in_line.end() && first->second.item == candidate.item.id)
-    worker_.first_in_line.erase(first);
+  worker_.first_in_line.Passed(prepared.bucket.model, candidate.item.id);
   prepared_.emplace(candidate.item.id, std::move(prepared));
   return Choice::kTake;
 }
@@ -105,22 +104,6 @@ double Preparation::CostOf(const Prepared& prepared) const {
   const double tokens_per_request =
       static_cast<double>(limits.tokens_per_minute) / static_cast<double>(limits.requests_per_minute);
   return std::max(1.0, static_cast<double>(prepared.reserved_tokens) / tokens_per_request);
-}
-
-bool Preparation::IsBehind(Candidate& candidate, const Prepared& prepared) {
-  constexpr std::uint64_t kLookAgainNs = 20 * kNsPerMs;
-  const auto first = worker_.first_in_line.find(prepared.bucket.model);
-  /* What comes before it in the line of its own store keeps it from being reached. */
-  if (first == worker_.first_in_line.end() || first->second.store == candidate.item.instance_id ||
-      candidate.place < first->second.place)
-    return false;
-  const std::uint64_t now_ns = NowNs();
-  if (now_ns >= first->second.expires_ns) {
-    worker_.first_in_line.erase(first);
-    return false;
-  }
-  candidate.park_until_ns = std::max(first->second.due_ns, now_ns + kLookAgainNs);
-  return true;
 }
 
 /*
@@ -138,11 +121,9 @@ Choice Preparation::Postpone(Candidate& candidate, const Prepared& prepared, con
     closed_models_.emplace(prepared.bucket.model, due_ns);
     if (worker_.models.size() <= 1) return Choice::kLeave;
   }
-  constexpr std::uint64_t kPatienceNs = 200 * kNsPerMs;
   if (!verdict.by_store && verdict.verdict.gate == Gate::kTokens)
-    worker_.first_in_line[prepared.bucket.model] = {candidate.item.id, candidate.item.instance_id,
-                                                    candidate.place, due_ns,
-                                                    SaturatingAdd(due_ns, kPatienceNs)};
+    worker_.first_in_line.Refused(prepared.bucket.model, candidate.item.id, candidate.item.instance_id,
+                                  candidate.place, due_ns);
   candidate.park_until_ns = due_ns;
   return Choice::kSkip;
 }
@@ -196,9 +177,7 @@ void Preparation::NoteModelsInUse() {
 void Preparation::StepAside() {
   for (const auto& [model, experience] : worker_.models) {
     if (answered_models_.count(model) != 0) continue;
-    const auto first = worker_.first_in_line.find(model);
-    StepAsideShared(BucketOfModel(worker_, model),
-                    first == worker_.first_in_line.end() ? 0 : first->second.due_ns);
+    StepAsideShared(BucketOfModel(worker_, model), worker_.first_in_line.DueNs(model));
   }
 }
 

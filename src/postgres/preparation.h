@@ -59,8 +59,6 @@ class Preparation {
   void Reserve(Prepared& prepared);
   Choice Refuse(const Candidate& candidate, Prepared prepared, OutcomeKind kind, std::string error,
                 std::string code);
-  /* Whether one of its model was refused before it. */
-  bool IsBehind(Candidate& candidate, const Prepared& prepared);
   double CostOf(const Prepared& prepared) const;
   Choice Postpone(Candidate& candidate, const Prepared& prepared, const PairVerdict& verdict);
   Choice StayBehind(Candidate& candidate, std::uint64_t due_ns) const;

@@ -69,7 +69,7 @@ void ReadRow(std::uint64_t row, LockedRow& locked) {
   bool is_null;
   ItemPointerCopy(reinterpret_cast<ItemPointer>(DatumGetPointer(Column(row, 2, TIDOID, &is_null))),
                   &locked.ctid);
-  Item& item = locked.candidate.item;
+  Item& item = locked.item;
   item.id = Int64Column(row, 3);
   item.priority = Int16Column(row, 4);
   item.attempt = Int16Column(row, 5);
@@ -87,7 +87,7 @@ void ReadRow(std::uint64_t row, LockedRow& locked) {
 }
 
 bool IsBefore(const LockedRow& a, const LockedRow& b) {
-  const Item &x = a.candidate.item, &y = b.candidate.item;
+  const Item &x = a.item, &y = b.item;
   return x.priority != y.priority ? x.priority < y.priority : x.id < y.id;
 }
 
@@ -167,21 +167,21 @@ void LockRows(const std::vector<Part*>& parts, bool with_payload) {
   for (Part* part : parts) {
     std::sort(part->rows.begin(), part->rows.end(), IsBefore);
     for (LockedRow& row : part->rows) {
-      row.candidate.item.instance_id = part->turn.name;
-      row.candidate.store_limits.requests_per_minute = part->turn.policy.requests_per_minute;
-      row.candidate.store_limits.tokens_per_minute = part->turn.policy.tokens_per_minute;
+      row.item.instance_id = part->turn.name;
+      row.store_limits.requests_per_minute = part->turn.policy.requests_per_minute;
+      row.store_limits.tokens_per_minute = part->turn.policy.tokens_per_minute;
     }
   }
 }
 
-std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<LockedRow*>& rows,
+std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<Candidate*>& rows,
                                                     const std::string& claimed_by, std::int64_t lease_ms,
                                                     TupleDesc* description) {
   std::unordered_map<std::int64_t, TakenRow> taken;
   taken.reserve(rows.size());
   Call([&] {
     DatumArray tids(rows.size());
-    for (LockedRow* row : rows) tids.Add(PointerGetDatum(&row->ctid));
+    for (Candidate* row : rows) tids.Add(PointerGetDatum(&static_cast<LockedRow*>(row)->ctid));
     Arguments arguments;
     arguments.Set(0, tids.Make(TIDOID));
     arguments.Set(1, TextDatum(claimed_by));

@@ -10,15 +10,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/candidate.h"
 #include "core/fair_queue.h"
-#include "postgres/claim.h"
 #include "postgres/prelude.h"
 
 namespace product_optimizer {
 
-struct LockedRow {
-  Candidate candidate;
-  ItemPointerData ctid;
+struct LockedRow : Candidate {
+  ItemPointerData ctid{};
 };
 
 /* A store's part in a claim. */
@@ -47,8 +46,8 @@ struct TakenRow {
   std::int16_t attempt;
 };
 
-/* Claims locked rows; those that changed under our hands are not in the result, which is by item id. */
-std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<LockedRow*>& rows,
+/* Claims LockedRows; those that changed under our hands are not in the result, which is by item id. */
+std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<Candidate*>& rows,
                                                     const std::string& claimed_by, std::int64_t lease_ms,
                                                     TupleDesc* description);
 

@@ -15,7 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/fair_queue.h"
+#include "core/first_in_line.h"
 #include "core/outcome.h"
 #include "core/retry_policy.h"
 #include "http/client.h"
@@ -87,16 +87,6 @@ struct ModelExperience {
   }
 };
 
-/* What its model's limit on tokens refused first: until it has passed, no item of the model does whose place
- * is behind it. */
-struct FirstInLine {
-  std::int64_t item = 0;
-  std::string store;
-  LinePlace place;
-  std::uint64_t due_ns = 0;     /* when it can pass */
-  std::uint64_t expires_ns = 0; /* it may have been cancelled, or claimed by somebody else */
-};
-
 /* How many outcomes may wait to be written before nothing more is claimed, whoever refuses them. */
 constexpr std::size_t kMostUnwritten = 2000;
 
@@ -158,11 +148,11 @@ struct Worker {
   DueItems due;
   CarefulBatch orphans;
 
-  bool maybe_work = true;                           /* the queue may not know of everything that waits */
-  int locked_claims = 0;                            /* in a row that met nothing but rows locked by others */
-  std::string throttle;                             /* what the limiter said last; empty: open */
-  std::map<std::string, FirstInLine> first_in_line; /* by model; only while several are in use */
-  std::uint64_t claim_at_ns = 0;                    /* not before, after the limiter said no */
+  bool maybe_work = true; /* the queue may not know of everything that waits */
+  int locked_claims = 0;  /* in a row that met nothing but rows locked by others */
+  std::string throttle;   /* what the limiter said last; empty: open */
+  FirstInLine first_in_line;
+  std::uint64_t claim_at_ns = 0; /* not before, after the limiter said no */
   std::uint64_t poll_at_ns = 0;
   std::uint64_t rescan_at_ns = 0;
   std::uint64_t rescue_at_ns = kNever;

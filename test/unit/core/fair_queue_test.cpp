@@ -167,7 +167,7 @@ TEST(FairQueue, AHugeItemDoesNotMoveTheTimeOfTheOthers) {
     const bool is_huge = turn.name == "huge";
     report.given = report.taken = turn.items;
     report.charge = is_huge ? 1001 : 2;
-    report.last_start = turn.turn + 1;
+    report.last_start = turn.place.turn + 1;
     report.cost = report.charge / 2;
     report.policy_version = turn.policy_version;
     report.last_given = {1000, 0};

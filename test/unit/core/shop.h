@@ -52,7 +52,7 @@ class Shop {
       report.policy_version = turn.policy_version;
       report.charge = static_cast<double>(rows.size()) * policy.cost / policy.weight;
       report.cost = rows.empty() ? 0 : policy.cost;
-      report.last_start = turn.turn + report.charge - policy.cost / policy.weight;
+      report.last_start = turn.place.turn + report.charge - policy.cost / policy.weight;
       report.exhausted = !policy.paused && report.given < turn.items;
       if (policy.paused) report.park_until_ns = now_ns + 1000;
       if (!rows.empty()) report.last_given = rows.back();

@@ -125,7 +125,7 @@ TEST(StorePool, TheHashDependsOnEveryByteTheLengthAndTheQueue) {
 }
 
 struct ByTurn {
-  bool operator()(const Store& a, const Store& b) const { return a.turn < b.turn; }
+  bool operator()(const Store& a, const Store& b) const { return a.place.turn < b.place.turn; }
 };
 
 TEST(StoreHeap, IsSortedWhateverIsPushedAndRemoved) {
@@ -137,9 +137,9 @@ TEST(StoreHeap, IsSortedWhateverIsPushedAndRemoved) {
   for (int step = 0; step < 50000; step++) {
     if (model.size() < 400 && random() % 2 == 0) {
       const SlotIndex index = pool->Add(0, std::to_string(step));
-      (*pool)[index].turn = static_cast<double>(random() % 100000);
+      (*pool)[index].place.turn = static_cast<double>(random() % 100000);
       heap.Push(index);
-      model.emplace((*pool)[index].turn, index);
+      model.emplace((*pool)[index].place.turn, index);
     } else if (!model.empty()) {
       auto victim = model.begin();
       if (random() % 2 == 0) std::advance(victim, random() % model.size());
@@ -149,7 +149,7 @@ TEST(StoreHeap, IsSortedWhateverIsPushedAndRemoved) {
     }
     ASSERT_EQ(root == kNoSlot, model.empty());
     if (root != kNoSlot) {
-      ASSERT_EQ((*pool)[root].turn, model.begin()->first);
+      ASSERT_EQ((*pool)[root].place.turn, model.begin()->first);
     }
   }
 }

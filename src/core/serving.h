@@ -1,7 +1,7 @@
 /*
  * serving.h
  *   In which order the rows that a claim has locked are chosen from: by the turns of their stores, each row
- * at its own cost, and within a store in the order of its line.
+ *   at its own cost, and within a store in the order of its line.
  */
 #pragma once
 
@@ -9,21 +9,23 @@
 #include <deque>
 #include <vector>
 
+#include "core/candidate.h"
 #include "core/fair_queue.h"
-#include "postgres/claim.h"
-#include "postgres/probe.h"
 
 namespace product_optimizer {
 
-/* A part of a claim while its rows are chosen from. */
+/* A store's part in a claim, while its rows are chosen from.  The turn and the rows belong to the caller. */
 struct Service {
-  explicit Service(Part& of) : part(&of), place{of.turn.turn, of.turn.order} {}
+  explicit Service(const Turn& of) : turn(of), place(of.place) {}
 
-  Part* part;
+  const Turn& turn;
+  std::vector<Candidate*> rows; /* in the order of the store's line */
+  bool may_have_more = false;   /* the store gave all that was asked of it, which the queue alone limited */
+
   LinePlace place;          /* of its next row */
   std::size_t next = 0;     /* row */
   Service* after = nullptr; /* the same store's next part */
-  TurnReport report;
+  TurnReport report;        /* park_until_ns and last_start are filled in */
 };
 
 /*
@@ -32,6 +34,6 @@ struct Service {
  * asked.
  */
 std::int64_t Serve(std::deque<Service>& services, bool strict, const Chooser& chooser,
-                   std::vector<LockedRow*>& chosen);
+                   std::vector<Candidate*>& chosen);
 
 }  // namespace product_optimizer
