@@ -97,16 +97,16 @@ void FairQueue::Wake(SlotIndex index, double not_before) {
   Queue(index, StoreState::kReady);
 }
 
-/* Neither the head nor a claim that is under way may pass this key. */
-void FairQueue::Note(Store& store, const ItemKey& key) {
+/* Neither the head nor a claim that is under way may pass the first of them. */
+void FairQueue::Note(Store& store, const KeyRange& range) {
   const std::uint64_t i = state_.epoch & 1;
   if (store.posted_epoch[i] != state_.epoch) {
     store.posted_epoch[i] = state_.epoch;
-    store.posted[i] = key;
+    store.posted[i] = range.first;
   } else {
-    store.posted[i] = std::min(store.posted[i], key);
+    store.posted[i] = std::min(store.posted[i], range.first);
   }
-  if (key <= store.head) store.head = Before(key);
+  store.line.Return(range);
 }
 
 /* Beyond its guarantee a queue leaves the others theirs. */
@@ -137,25 +137,25 @@ SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
   }
   Store& store = pool_[index];
   store.place = {state_.now + kOneRound, ++state_.order};
-  store.head = Before(first);
+  store.line.head = Before(first);
   store.policy = StorePolicy{};
   Queue(index, StoreState::kReady);
   return index;
 }
 
-void FairQueue::Arrive(SlotIndex index, const ItemKey& first, std::uint32_t rows) {
+void FairQueue::Arrive(SlotIndex index, const KeyRange& range, std::uint32_t rows) {
   if (pool_[index].state == StoreState::kIdle) Wake(index, state_.now + kOneRound);
   Store& store = pool_[index];
-  Note(store, first);
+  Note(store, range);
   const bool countable = store.known != kUnknownRows && rows < kUnknownRows - store.known;
   store.known = countable ? store.known + rows : kUnknownRows;
 }
 
-bool FairQueue::Post(std::string_view name, const ItemKey& first, std::uint32_t rows) {
+bool FairQueue::Post(std::string_view name, const KeyRange& range, std::uint32_t rows) {
   SlotIndex index = pool_.Find(id_, name);
-  if (index == kNoSlot && !state_.overflowed) index = Create(name, first);
+  if (index == kNoSlot && !state_.overflowed) index = Create(name, range.first);
   if (index == kNoSlot) return false;
-  Arrive(index, first, rows);
+  Arrive(index, range, rows);
   return true;
 }
 
@@ -165,8 +165,9 @@ bool FairQueue::Found(std::string_view name, const ItemKey& first) {
   if (is_new) index = Create(name, first);
   if (index == kNoSlot) return false;
   Store& store = pool_[index];
-  if (is_new || store.state == StoreState::kIdle || first <= store.head) {
-    Arrive(index, first, kUnknownRows);
+  store.line.ForgetGap();
+  if (is_new || store.state == StoreState::kIdle || first <= store.line.head) {
+    Arrive(index, From(first), kUnknownRows);
   } else {
     store.known = kUnknownRows; /* nobody told of what lies between */
   }
@@ -209,9 +210,9 @@ void FairQueue::MoveHead(Store& store, const Turn& turn, const TurnReport& repor
     ItemKey head = report.last_given;
     for (int i = 0; i < 2; i++)
       if (store.posted_epoch[i] >= turn.epoch) head = std::min(head, Before(store.posted[i]));
-    store.head = std::max(store.head, head);
+    store.line.Advance(head);
   }
-  if (report.left) Note(store, report.first_left);
+  if (report.left) Note(store, report.rows_left);
 }
 
 /* What the store has to wait for may have come while the claim was under way: then it is due at once. */
@@ -228,7 +229,7 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   if (forgotten) {
     /* Another claim found nothing more, for these rows were locked. */
     if (report.exhausted && !report.left) return;
-    index = Create(turn.name, report.given > 0 ? report.last_given : turn.head);
+    index = Create(turn.name, report.given > 0 ? report.last_given : turn.line.head);
     if (index == kNoSlot) return;
     pool_[index].known = kUnknownRows;
   }

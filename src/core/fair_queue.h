@@ -62,7 +62,7 @@ struct PlanRequest {
 /* A store's part in one claim. */
 struct Turn {
   std::string name;
-  ItemKey head{}; /* its rows behind this key are next */
+  StoreLine line{}; /* its rows behind the head are next */
   LinePlace place{};
   double step = 1;        /* what an item was planned to cost, over the weight */
   std::int64_t items = 0; /* so many at most */
@@ -83,7 +83,7 @@ struct TurnReport {
   std::uint32_t policy_version = 0; /* 0: not to be relied on */
   bool exhausted = false;           /* it gave less than it was asked for */
   bool left = false;                /* some of the rows it gave were not claimed … */
-  ItemKey first_left{};             /* … of which this is the first */
+  KeyRange rows_left{};             /* … which are in this range */
   ItemKey last_given{};             /* when given > 0 */
   std::uint64_t park_until_ns = 0;  /* 0: it may give more at once */
 };
@@ -99,11 +99,11 @@ class FairQueue {
   bool Forget(int most);
 
   /*
-   * Rows of a store came to wait, the first of them at this key.  False when there is no room for it, or when
-   * there was none for others: then looks at the table decide who gets in, so that nobody who posts often
-   * keeps the others out.
+   * So many rows of a store came to wait, all of them in this range.  False when there is no room for it, or
+   * when there was none for others: then looks at the table decide who gets in, so that nobody who posts
+   * often keeps the others out.
    */
-  bool Post(std::string_view name, const ItemKey& first, std::uint32_t rows);
+  bool Post(std::string_view name, const KeyRange& range, std::uint32_t rows);
 
   /* A look at the table showed that this is a store's first waiting row. */
   bool Found(std::string_view name, const ItemKey& first);
@@ -134,8 +134,8 @@ class FairQueue {
   void Queue(SlotIndex index, StoreState state);
   void Dequeue(SlotIndex index);
   void Wake(SlotIndex index, double not_before);
-  void Arrive(SlotIndex index, const ItemKey& first, std::uint32_t rows);
-  void Note(Store& store, const ItemKey& key);
+  void Arrive(SlotIndex index, const KeyRange& range, std::uint32_t rows);
+  void Note(Store& store, const KeyRange& range);
   SlotIndex Add(std::string_view name);
   void Drop(SlotIndex index);
   SlotIndex Create(std::string_view name, const ItemKey& first);

@@ -119,7 +119,7 @@ std::vector<Turn> FairQueue::Plan(const PlanRequest& request) {
   for (const Planned& planned : chosen) {
     if (planned.items == 0) continue;
     const Store& store = pool_[planned.slot];
-    plan.push_back({pool_.Name(planned.slot), store.head, planned.first, planned.step, planned.items,
+    plan.push_back({pool_.Name(planned.slot), store.line, planned.first, planned.step, planned.items,
                     store.policy, store.policy_version == state_.policy_version, state_.policy_version,
                     state_.epoch});
   }

@@ -11,28 +11,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/store_line.h"
+
 namespace product_optimizer {
-
-/* Where a row stands in the line of its store: lower is served first. */
-struct ItemKey {
-  std::int64_t id;
-  std::int16_t priority;
-
-  bool operator<(const ItemKey& other) const {
-    return priority != other.priority ? priority < other.priority : id < other.id;
-  }
-  bool operator<=(const ItemKey& other) const { return !(other < *this); }
-};
-
-constexpr ItemKey kFirstKey{INT64_MIN, INT16_MIN};
-constexpr ItemKey kLastKey{INT64_MAX, INT16_MAX};
-
-/* The greatest key below this one. */
-inline ItemKey Before(const ItemKey& key) {
-  if (key.id > INT64_MIN) return {key.id - 1, key.priority};
-  return key.priority > INT16_MIN ? ItemKey{INT64_MAX, static_cast<std::int16_t>(key.priority - 1)}
-                                  : kFirstKey;
-}
 
 using SlotIndex = std::uint32_t;
 constexpr SlotIndex kNoSlot = UINT32_MAX;
@@ -86,7 +67,7 @@ struct Store {
   StoreState state;
   float cost; /* what its items cost, a moving average */
 
-  ItemKey head;                  /* rows up to this key are dealt with */
+  StoreLine line;
   ItemKey posted[2];             /* the lowest key that was posted in each of the last two epochs … */
   std::uint64_t posted_epoch[2]; /* … which these are; 0: none */
   std::uint32_t known;           /* rows that wait at least; kUnknownRows: nobody counted */

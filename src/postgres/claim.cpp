@@ -159,14 +159,15 @@ std::int64_t Claim::Lock(bool with_payload) {
     for (Part* part : planned) {
       if (part->turn.policy.paused) part->most = 0;
       const auto head = heads_.find(part->turn.name);
-      if (head != heads_.end()) part->turn.head = std::max(part->turn.head, head->second);
+      if (head != heads_.end()) part->turn.line.Advance(head->second);
       if (part->most > 0) asked.push_back(part);
     }
     if (!asked.empty()) LockRows(asked, with_payload);
     for (const Part* part : planned) {
       locked_ += static_cast<std::int64_t>(part->rows.size());
       if (part->rows.empty() && !part->busy) empty_++;
-      if (!part->rows.empty()) NoteLocked(part->turn.name, KeyOf(part->rows.front()));
+      if (!part->rows.empty())
+        NoteLocked(part->turn.name, {KeyOf(part->rows.front()), KeyOf(part->rows.back())});
     }
     if (locked_ < request_.max_items) RememberGiven(planned);
   }
@@ -196,9 +197,9 @@ void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, Tak
     if (taken.count(item.id) != 0) {
       report.taken++;
       cost += row.cost;
-    } else if (!report.left) {
+    } else {
       report.left = true;
-      report.first_left = report.last_given;
+      report.rows_left.Add(Only(report.last_given));
     }
   }
   report.charge = cost / part.turn.policy.weight;
@@ -207,7 +208,7 @@ void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, Tak
     AccountOldSnapshot(part, report);
     return;
   }
-  if (report.left) NoteLeft(part.turn.name, report.first_left);
+  if (report.left) NoteLeft(part.turn.name, report.rows_left);
   if (report.park_until_ns != 0) return;
   if (part.turn.policy.paused) {
     report.park_until_ns = NowNs() + kPausedNs;

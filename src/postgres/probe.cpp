@@ -16,21 +16,25 @@ namespace {
  * Row comparison, both bounds and an order that names the whole index: written so, the probe has one
  * possible plan.  OFFSET 0 keeps the planner from joining whole tables.
  */
-#define LOCK_STATEMENT(payload)                                                                      \
-  "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code, " payload         \
-  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"              \
-  "  FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS s(instance_id, head_priority, head_id, most, n)" \
-  " CROSS JOIN LATERAL ("                                                                            \
-  "   SELECT i.ctid, i.* FROM job_items i"                                                           \
-  "    WHERE i.status = 'PENDING'"                                                                   \
-  "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"        \
-  "      AND i.instance_id <= s.instance_id"                                                         \
-  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x"       \
+#define LOCK_STATEMENT(payload)                                                                \
+  "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code, " payload   \
+  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"        \
+  "  FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"                                      \
+  "       AS s(instance_id, head_priority, head_id, last_priority, last_id, most, n)"          \
+  " CROSS JOIN LATERAL ("                                                                      \
+  "   SELECT i.ctid, i.* FROM job_items i"                                                     \
+  "    WHERE i.status = 'PENDING'"                                                             \
+  "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"  \
+  "      AND (i.instance_id, i.priority, i.id) <= (s.instance_id, s.last_priority, s.last_id)" \
+  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x" \
   "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
-Statement lock_with_payload = {
-    LOCK_STATEMENT("x.payload::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
-Statement lock_without_payload = {
-    LOCK_STATEMENT("NULL::text"), 4, {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
+#define LOCK_ARGUMENTS                                                                 \
+  6, {                                                                                 \
+    TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID \
+  }
+Statement lock_with_payload = {LOCK_STATEMENT("x.payload::text"), LOCK_ARGUMENTS};
+Statement lock_without_payload = {LOCK_STATEMENT("NULL::text"), LOCK_ARGUMENTS};
+#undef LOCK_ARGUMENTS
 #undef LOCK_STATEMENT
 
 Statement read_policies = {
@@ -102,6 +106,38 @@ std::size_t PartOf(std::uint64_t row) {
   return static_cast<std::size_t>(Int64Column(row, 1) - 1);
 }
 
+/* A stretch of a part's line: rows behind one key, up to another. */
+struct Stretch {
+  Part* part;
+  ItemKey behind;
+  ItemKey last;
+};
+
+/* Locks of each what its part still asks for. */
+void LockStretches(const std::vector<Stretch>& stretches, bool with_payload) {
+  DatumArray stores(stretches.size()), priorities(stretches.size()), ids(stretches.size()),
+      last_priorities(stretches.size()), last_ids(stretches.size()), limits(stretches.size());
+  for (const auto& [part, behind, last] : stretches) {
+    stores.Add(KeyDatum(part->turn.name));
+    priorities.Add(Int16GetDatum(behind.priority));
+    ids.Add(Int64GetDatum(behind.id));
+    last_priorities.Add(Int16GetDatum(last.priority));
+    last_ids.Add(Int64GetDatum(last.id));
+    limits.Add(Int64GetDatum(part->most - static_cast<std::int64_t>(part->rows.size())));
+  }
+  Arguments arguments;
+  arguments.Set(0, stores.Make(TEXTOID));
+  arguments.Set(1, priorities.Make(INT2OID));
+  arguments.Set(2, ids.Make(INT8OID));
+  arguments.Set(3, last_priorities.Make(INT2OID));
+  arguments.Set(4, last_ids.Make(INT8OID));
+  arguments.Set(5, limits.Make(INT8OID));
+  const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
+  for (std::uint64_t row = 0; row < found; row++)
+    ReadRow(row, stretches[PartOf(row)].part->rows.emplace_back());
+  SPI_freetuptable(SPI_tuptable);
+}
+
 }  // namespace
 
 void ReadPolicies(const std::vector<Part*>& parts) {
@@ -146,24 +182,17 @@ std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts) {
 }
 
 void LockRows(const std::vector<Part*>& parts, bool with_payload) {
-  Call([&] {
-    DatumArray priorities(parts.size()), ids(parts.size()), limits(parts.size());
-    for (const Part* part : parts) {
-      priorities.Add(Int16GetDatum(part->turn.head.priority));
-      ids.Add(Int64GetDatum(part->turn.head.id));
-      limits.Add(Int64GetDatum(part->most));
-    }
-    Arguments arguments;
-    arguments.Set(0, StoresOf(parts));
-    arguments.Set(1, priorities.Make(INT2OID));
-    arguments.Set(2, ids.Make(INT8OID));
-    arguments.Set(3, limits.Make(INT8OID));
-    const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
-    for (std::uint64_t row = 0; row < found; row++) {
-      ReadRow(row, parts[PartOf(row)]->rows.emplace_back());
-    }
-    SPI_freetuptable(SPI_tuptable);
-  });
+  std::vector<Stretch> stretches, beyond;
+  for (Part* part : parts) {
+    const StoreLine& line = part->turn.line;
+    stretches.push_back({part, line.head, line.has_gap() ? line.after : kLastKey});
+  }
+  Call([&] { LockStretches(stretches, with_payload); });
+  for (Part* part : parts) {
+    if (part->turn.line.has_gap() && static_cast<std::int64_t>(part->rows.size()) < part->most)
+      beyond.push_back({part, part->turn.line.upto, kLastKey});
+  }
+  if (!beyond.empty()) Call([&] { LockStretches(beyond, with_payload); });
   for (Part* part : parts) {
     std::sort(part->rows.begin(), part->rows.end(), IsBefore);
     for (LockedRow& row : part->rows) {

@@ -15,9 +15,9 @@ namespace product_optimizer {
 namespace {
 
 struct Note {
-  ItemKey arrived = kLastKey;
-  ItemKey locked = kLastKey;
-  ItemKey left = kLastKey;
+  KeyRange arrived;
+  KeyRange locked;
+  KeyRange left;
   std::uint32_t rows = 0; /* of the arrived … */
   std::uint32_t told = 0; /* … of which the queue knows already */
   bool has_locked = false;
@@ -159,23 +159,23 @@ static Note& NoteOf(const std::string& store) {
   return place->second;
 }
 
-void NoteArrival(const std::string& store, const ItemKey& first, std::uint32_t rows) {
+void NoteArrival(const std::string& store, const ItemKey& key) {
   Note& note = NoteOf(store);
-  note.arrived = std::min(note.arrived, first);
+  note.arrived.Add(Only(key));
   notes.news |= kNewsWork;
-  note.rows += std::min(rows, kUnknownRows - 1 - note.rows);
+  if (note.rows < kUnknownRows - 1) note.rows++;
 }
 
-void NoteLocked(const std::string& store, const ItemKey& first) {
+void NoteLocked(const std::string& store, const KeyRange& range) {
   Note& note = NoteOf(store);
-  note.locked = std::min(note.locked, first);
+  note.locked.Add(range);
   note.has_locked = true;
   notes.locked_at = std::max(notes.locked_at, GetCurrentTransactionNestLevel());
 }
 
-void NoteLeft(const std::string& store, const ItemKey& first) {
+void NoteLeft(const std::string& store, const KeyRange& range) {
   Note& note = NoteOf(store);
-  note.left = std::min(note.left, first);
+  note.left.Add(range);
   note.has_left = true;
 }
 

@@ -11,19 +11,19 @@
 #include <cstdint>
 #include <string>
 
-#include "core/store_pool.h"
+#include "core/store_line.h"
 #include "postgres/spi.h"
 
 namespace product_optimizer {
 
-/* Rows of a store that wait from the commit on, the first of them at this key. */
-void NoteArrival(const std::string& store, const ItemKey& first, std::uint32_t rows);
+/* A row of a store that waits from the commit on. */
+void NoteArrival(const std::string& store, const ItemKey& key);
 
-/* Rows that this transaction locked, the first of them at this key: they wait again if it is rolled back. */
-void NoteLocked(const std::string& store, const ItemKey& first);
+/* Rows that this transaction locked: they wait again if it is rolled back. */
+void NoteLocked(const std::string& store, const KeyRange& range);
 
 /* … and that it left: they can be locked again from the commit on. */
-void NoteLeft(const std::string& store, const ItemKey& first);
+void NoteLeft(const std::string& store, const KeyRange& range);
 
 /* An item of the store ended: what held the store back may not hold it any longer. */
 void NoteEnded(const std::string& store);

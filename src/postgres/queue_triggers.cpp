@@ -83,7 +83,7 @@ void NoteInserted(const TriggerData* trigger) {
         NoteNews(kNewsDue);
         continue;
       }
-      NoteArrival(store, {DatumGetInt64(ValueOf(slot, id)), DatumGetInt16(ValueOf(slot, priority))}, 1);
+      NoteArrival(store, {DatumGetInt64(ValueOf(slot, id)), DatumGetInt16(ValueOf(slot, priority))});
     }
     ExecDropSingleTupleTableSlot(slot);
   });

@@ -58,7 +58,7 @@ bool End(Statement& statement, const Arguments& arguments, bool waits_again, std
   if (ExecuteNoted(statement, arguments) == 0) return false;
   KeyColumn(0, 1, store);
   NoteEnded(store);
-  if (waits_again) NoteArrival(store, {Int64Column(0, 2), Int16Column(0, 3)}, 1);
+  if (waits_again) NoteArrival(store, {Int64Column(0, 2), Int16Column(0, 3)});
   SPI_freetuptable(SPI_tuptable);
   return true;
 }

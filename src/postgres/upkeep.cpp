@@ -154,7 +154,7 @@ std::int64_t PutInLine(Statement& statement, const Arguments& arguments, std::st
   for (std::uint64_t row = 0; row < rows; row++) {
     KeyColumn(row, 1, store);
     NoteEnded(store);
-    if (BoolColumn(row, 4)) NoteArrival(store, {Int64Column(row, 2), Int16Column(row, 3)}, 1);
+    if (BoolColumn(row, 4)) NoteArrival(store, {Int64Column(row, 2), Int16Column(row, 3)});
   }
   SPI_freetuptable(SPI_tuptable);
   return static_cast<std::int64_t>(rows);

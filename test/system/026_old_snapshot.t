@@ -59,5 +59,43 @@ $late->query_safe('COMMIT');
 all_due_done('an item that was due before it was committed');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM job_items WHERE status = 'DONE'}), $rows + 3, 'all of them');
 
+# A store is served far on: what waits again behind that, and what is urgent, is found without reading all of it again.
+$node->safe_psql('postgres', q{SELECT optimizer_pause('the test claims')});
+wait_for($node, 'paused', q{SELECT worker_state = 'paused' FROM optimizer_stats()}, quiet => 1);
+$node->safe_psql('postgres', <<'SQL');
+INSERT INTO job_items (instance_id, payload) SELECT 'far', format('{"title": "Row %s."}', n)::jsonb FROM generate_series(1, 5000) n;
+CREATE TABLE held AS SELECT id, attempts FROM claim_pending_items(50, 50);
+DO $$
+BEGIN
+  FOR n IN 1..40 LOOP
+    PERFORM complete_item(id, attempts, '{}') FROM claim_pending_items(100, 100);
+    COMMIT;
+  END LOOP;
+END $$;
+SQL
+my $read = entries_read('idx_job_items_instance_status_id');
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE claimed (n int, place int, id bigint, urgent boolean, again boolean);
+DO $$
+DECLARE
+  again held;
+BEGIN
+  FOR n IN 1..50 LOOP
+    DELETE FROM held WHERE id = (SELECT max(id) FROM held) RETURNING * INTO again;
+    PERFORM release_item(again.id, again.attempts);
+    INSERT INTO job_items (instance_id, priority, payload) VALUES ('far', -1, '{"title": "Urgent."}');
+    COMMIT;
+    INSERT INTO claimed
+    SELECT n, row_number() OVER (), c.id, c.priority = -1, c.id = again.id
+      FROM claim_pending_items(3, 3) AS c WHERE complete_item(c.id, c.attempts, '{}');
+    COMMIT;
+  END LOOP;
+END $$;
+SQL
+is($node->safe_psql('postgres', q{SELECT count(*) FROM claimed WHERE CASE place WHEN 1 THEN urgent WHEN 2 THEN again ELSE NOT urgent AND NOT again END}),
+	150, 'the urgent one, the one that waits again, and the next of the line are in the very next claim');
+is($node->safe_psql('postgres', 'SELECT count(DISTINCT id) FROM claimed'), 150, 'nothing is claimed twice');
+cmp_ok(entries_read('idx_job_items_instance_status_id') - $read, '<', 50 * 3 * 10, 'the thousands of entries that were left behind between them are not read again');
+
 $holder->query_safe('COMMIT');
 done_testing();

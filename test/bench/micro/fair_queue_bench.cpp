@@ -18,7 +18,7 @@ void BM_PlanAndReport(benchmark::State& state) {
   FairQueue queue(pool, queue_state, 0);
   queue.Start();
   for (std::uint32_t i = 0; i < stores; i++)
-    queue.Post("a-store-name-of-thirty-six-bytes-" + std::to_string(100 + i), {1, 0}, kUnknownRows);
+    queue.Post("a-store-name-of-thirty-six-bytes-" + std::to_string(100 + i), From({1, 0}), kUnknownRows);
   std::int64_t next_id = 1;
   for (auto _ : state) {
     for (const Turn& turn : queue.Plan({1, state.range(1), 20, true, nullptr})) {

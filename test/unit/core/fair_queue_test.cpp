@@ -60,7 +60,7 @@ TEST(FairQueue, APlanThatCameToNothingDelaysNoNewcomer) {
       TurnReport report;
       report.given = turn.items;
       report.left = true;
-      report.first_left = *shop.waiting[turn.name].begin();
+      report.rows_left = Only(*shop.waiting[turn.name].begin());
       report.last_given = *shop.waiting[turn.name].rbegin();
       shop.queue.Report(turn, report);
     }
@@ -134,7 +134,8 @@ TEST(FairQueue, WhoIsRefusedStaysNext) {
       TurnReport report;
       report.given = 1;
       report.left = true;
-      report.first_left = report.last_given = *shop.waiting[turn.name].begin();
+      report.last_given = *shop.waiting[turn.name].begin();
+      report.rows_left = Only(report.last_given);
       shop.queue.Report(turn, report);
     }
   }
@@ -219,7 +220,8 @@ TEST(FairQueue, WhoWaitsUntilTheSameTimeComesBackInTheOrderOfTheTurns) {
       TurnReport report;
       report.given = 1;
       report.left = true;
-      report.first_left = report.last_given = *shop.waiting[turn.name].begin();
+      report.last_given = *shop.waiting[turn.name].begin();
+      report.rows_left = Only(report.last_given);
       report.policy = turn.policy;
       report.policy_version = turn.policy_version;
       report.park_until_ns = now_ns + 1000;
@@ -266,6 +268,35 @@ TEST(FairQueue, ForgetGivesEverySlotBack) {
   EXPECT_EQ(shop.queue.waiting(), 0u);
 }
 
+/* A retry is served without reading again what was served since … */
+TEST(FairQueue, ARowThatWaitsAgainDoesNotBringItsStoreBack) {
+  Shop shop;
+  shop.Insert("a", 100);
+  for (int i = 0; i < 10; i++) shop.ClaimNow(5);
+  shop.waiting["a"].insert({7, 0});
+  shop.queue.Post("a", Only({7, 0}), 1);
+  const Shop::Claim claim = shop.Begin(5);
+  ASSERT_EQ(claim.rows.size(), 1u);
+  ASSERT_EQ(claim.rows[0].size(), 5u);
+  EXPECT_EQ(claim.rows[0][0].id, 7);
+  EXPECT_EQ(claim.rows[0][1].id, 51);
+  EXPECT_TRUE(claim.turns[0].line.has_gap());
+  shop.Finish(claim);
+  EXPECT_EQ(shop.Begin(1).turns[0].line.head.id, 54);
+}
+
+/* … but once a walk has come by: a row may wait there that nobody told of. */
+TEST(FairQueue, WhatNobodyToldOfIsFoundBehindARowThatWaitsAgain) {
+  Shop shop;
+  shop.Insert("a", 100);
+  for (int i = 0; i < 10; i++) shop.ClaimNow(5);
+  shop.waiting["a"].insert({{7, 0}, {30, 0}});
+  shop.queue.Post("a", Only({7, 0}), 1);
+  shop.queue.Found("a", {7, 0});
+  shop.ClaimNow(2);
+  EXPECT_EQ(shop.waiting["a"].begin()->id, 51);
+}
+
 /* TRUNCATE … RESTART IDENTITY while a claim waits for the table: the ids begin anew below its head. */
 TEST(FairQueue, AClaimThatWasUnderWayWhenAllWasForgottenHidesNoNewRow) {
   Shop shop;
@@ -274,14 +305,14 @@ TEST(FairQueue, AClaimThatWasUnderWayWhenAllWasForgottenHidesNoNewRow) {
   const std::vector<Turn> turns = shop.queue.Plan({1, 5, 5, false, nullptr});
   ASSERT_EQ(turns.size(), 1u);
   shop.queue.Forget(100);
-  shop.queue.Post("a", {1, 0}, 1);
+  shop.queue.Post("a", Only({1, 0}), 1);
   TurnReport nothing;
   nothing.policy_version = turns[0].policy_version;
   nothing.exhausted = true;
   shop.queue.Report(turns[0], nothing);
   const std::vector<Turn> next = shop.queue.Plan({1, 5, 5, false, nullptr});
   ASSERT_EQ(next.size(), 1u);
-  EXPECT_TRUE(next[0].head < (ItemKey{1, 0}));
+  EXPECT_TRUE(next[0].line.head < (ItemKey{1, 0}));
 }
 
 TEST(FairQueue, AQueueOfManyStoresLeavesTheOthersTheirRoom) {
@@ -293,11 +324,11 @@ TEST(FairQueue, AQueueOfManyStoresLeavesTheOthersTheirRoom) {
   for (std::uint8_t i = 0; i < 4; i++) queues.emplace_back(pool, states[i], i);
   for (FairQueue& queue : queues) queue.Start();
   int first = 0;
-  while (queues[0].Post(Name(first), {1, 0}, 1)) first++;
+  while (queues[0].Post(Name(first), Only({1, 0}), 1)) first++;
   EXPECT_EQ(first, 130);
   for (int i = 1; i < 4; i++) {
     int more = 0;
-    while (queues[i].Post(Name(more), {1, 0}, 1)) more++;
+    while (queues[i].Post(Name(more), Only({1, 0}), 1)) more++;
     EXPECT_EQ(more, 10) << i;
   }
 }

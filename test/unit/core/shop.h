@@ -24,7 +24,7 @@ class Shop {
   void Insert(const std::string& store, int rows, int priority = 0) {
     const ItemKey first{next_id_, static_cast<std::int16_t>(priority)};
     for (int i = 0; i < rows; i++) waiting[store].insert({next_id_++, static_cast<std::int16_t>(priority)});
-    queue.Post(store, first, static_cast<std::uint32_t>(rows));
+    queue.Post(store, {first, {next_id_ - 1, first.priority}}, static_cast<std::uint32_t>(rows));
   }
 
   struct Claim {
@@ -43,7 +43,8 @@ class Shop {
       std::int64_t most = policy.paused ? 0 : turn.items;
       for (const ItemKey& key : waiting[turn.name]) {
         if (static_cast<std::int64_t>(rows.size()) == most) break;
-        if (turn.head < key && locked.count(key.id) == 0) rows.push_back(key);
+        const bool in_gap = turn.line.has_gap() && turn.line.after < key && key <= turn.line.upto;
+        if (turn.line.head < key && !in_gap && locked.count(key.id) == 0) rows.push_back(key);
       }
       for (const ItemKey& key : rows) locked.insert(key.id);
       TurnReport& report = claim.reports.emplace_back();
@@ -83,7 +84,8 @@ class Shop {
     for (std::size_t i = 0; i < claim.turns.size(); i++) {
       queue.Report(claim.turns[i], claim.reports[i]);
       for (const ItemKey& key : claim.rows[i]) locked.erase(key.id);
-      if (!claim.rows[i].empty()) queue.Post(claim.turns[i].name, claim.rows[i].front(), kUnknownRows);
+      if (!claim.rows[i].empty())
+        queue.Post(claim.turns[i].name, {claim.rows[i].front(), claim.rows[i].back()}, kUnknownRows);
     }
   }
 
