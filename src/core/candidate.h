@@ -9,7 +9,8 @@
 
 #include "core/item.h"
 #include "core/limiter.h"
-#include "core/store_pool.h"
+#include "core/line_place.h"
+#include "core/store_line.h"
 
 namespace product_optimizer {
 
@@ -22,6 +23,10 @@ struct Candidate {
   double cost = 1;                 /* what it takes of its store's share, ≥ 1 */
   std::uint64_t park_until_ns = 0; /* with kSkip: when its store may be asked again */
 };
+
+inline ItemKey KeyOf(const Candidate& row) {
+  return {row.item.id, row.item.priority};
+}
 
 enum class Choice {
   kTake,

@@ -137,7 +137,7 @@ SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
   }
   Store& store = pool_[index];
   store.place = {state_.now + kOneRound, ++state_.order};
-  store.line.head = Before(first);
+  store.line.Begin(first);
   store.policy = StorePolicy{};
   Queue(index, StoreState::kReady);
   return index;
@@ -159,17 +159,25 @@ bool FairQueue::Post(std::string_view name, const KeyRange& range, std::uint32_t
   return true;
 }
 
+/* Behind first: the other way round the second would swallow the gap that the first one opens. */
+void FairQueue::WaitAgain(std::string_view name, const ClaimedRange& rows) {
+  for (const KeyRange* range : {&rows.behind, &rows.before})
+    if (!range->empty()) Post(name, *range, kUnknownRows);
+}
+
 bool FairQueue::Found(std::string_view name, const ItemKey& first) {
   SlotIndex index = pool_.Find(id_, name);
   const bool is_new = index == kNoSlot;
   if (is_new) index = Create(name, first);
   if (index == kNoSlot) return false;
   Store& store = pool_[index];
-  store.line.ForgetGap();
+  store.line.Seen();
   if (is_new || store.state == StoreState::kIdle || first <= store.line.head) {
     Arrive(index, From(first), kUnknownRows);
   } else {
-    store.known = kUnknownRows; /* nobody told of what lies between */
+    /* Nobody told of what lies between: claims that are under way may have passed it over. */
+    Note(store, From(first));
+    store.known = kUnknownRows;
   }
   return true;
 }
@@ -209,10 +217,11 @@ void FairQueue::MoveHead(Store& store, const Turn& turn, const TurnReport& repor
   if (report.given > 0) {
     ItemKey head = report.last_given;
     for (int i = 0; i < 2; i++)
-      if (store.posted_epoch[i] >= turn.epoch) head = std::min(head, Before(store.posted[i]));
+      if (store.posted_epoch[i] >= turn.posts_since) head = std::min(head, Before(store.posted[i]));
     store.line.Advance(head);
   }
-  if (report.left) Note(store, report.rows_left);
+  for (const KeyRange* range : {&report.rows_left.behind, &report.rows_left.before})
+    if (!range->empty()) Note(store, *range);
 }
 
 /* What the store has to wait for may have come while the claim was under way: then it is due at once. */
@@ -228,13 +237,13 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   const bool forgotten = index == kNoSlot;
   if (forgotten) {
     /* Another claim found nothing more, for these rows were locked. */
-    if (report.exhausted && !report.left) return;
+    if (report.exhausted && report.rows_left.empty()) return;
     index = Create(turn.name, report.given > 0 ? report.last_given : turn.line.head);
     if (index == kNoSlot) return;
     pool_[index].known = kUnknownRows;
   }
   Store& store = pool_[index];
-  const bool news = PostedSince(store, turn.epoch);
+  const bool news = PostedSince(store, turn.posts_since);
   MoveHead(store, turn, report);
   if (report.taken > 0) state_.now = std::max(state_.now, report.last_start);
   const double planned = static_cast<double>(turn.items) * turn.step;
@@ -247,7 +256,7 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   if (report.cost > 0)
     store.cost = static_cast<float>(store.cost == 0 ? report.cost
                                                     : store.cost + (report.cost - store.cost) * kCostMemory);
-  if (news || report.left) {
+  if (news || !report.rows_left.empty()) {
     store.known = kUnknownRows; /* another claim may have counted, or forgotten, what this one took */
   } else if (report.exhausted) {
     store.known = 0;

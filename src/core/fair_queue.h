@@ -69,7 +69,8 @@ struct Turn {
   StorePolicy policy;
   bool policy_known = false;        /* else the plan took the last one that was known, or the default */
   std::uint32_t policy_version = 0; /* to be reported with what is read now */
-  std::uint64_t epoch = 0;
+  std::uint64_t epoch = 0;          /* in which it was planned … */
+  std::uint64_t posts_since = 0;    /* … and what was posted from which on its claim may not have seen */
 };
 
 /* What came of it. */
@@ -82,8 +83,7 @@ struct TurnReport {
   StorePolicy policy;
   std::uint32_t policy_version = 0; /* 0: not to be relied on */
   bool exhausted = false;           /* it gave less than it was asked for */
-  bool left = false;                /* some of the rows it gave were not claimed … */
-  KeyRange rows_left{};             /* … which are in this range */
+  ClaimedRange rows_left{};         /* rows it gave that were not claimed */
   ItemKey last_given{};             /* when given > 0 */
   std::uint64_t park_until_ns = 0;  /* 0: it may give more at once */
 };
@@ -104,6 +104,9 @@ class FairQueue {
    * often keeps the others out.
    */
   bool Post(std::string_view name, const KeyRange& range, std::uint32_t rows);
+
+  /* Rows that a claim had locked wait again, or still. */
+  void WaitAgain(std::string_view name, const ClaimedRange& rows);
 
   /* A look at the table showed that this is a store's first waiting row. */
   bool Found(std::string_view name, const ItemKey& first);

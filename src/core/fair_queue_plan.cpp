@@ -121,7 +121,7 @@ std::vector<Turn> FairQueue::Plan(const PlanRequest& request) {
     const Store& store = pool_[planned.slot];
     plan.push_back({pool_.Name(planned.slot), store.line, planned.first, planned.step, planned.items,
                     store.policy, store.policy_version == state_.policy_version, state_.policy_version,
-                    state_.epoch});
+                    state_.epoch, state_.epoch});
   }
   return plan;
 }

@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-#include "core/store_pool.h"
+#include "core/line_place.h"
 
 namespace product_optimizer {
 

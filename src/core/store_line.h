@@ -1,7 +1,7 @@
 /*
  * store_line.h
- *   The line of one store: which of its rows are dealt with, as far as is known.  A row that waits again
- *   behind what was served since, as a retry or an urgent one does, does not make all of that be read again.
+ *   The line of one store: which of its rows are dealt with, as far as is known, so that a row which waits
+ *   again, or an urgent one, does not make a claim read again what was served since.
  */
 #pragma once
 
@@ -36,6 +36,8 @@ struct KeyRange {
   ItemKey first = kLastKey;
   ItemKey last = kFirstKey;
 
+  bool empty() const { return last < first; }
+
   void Add(const KeyRange& more) {
     first = std::min(first, more.first);
     last = std::max(last, more.last);
@@ -49,22 +51,55 @@ inline KeyRange From(const ItemKey& first) {
   return {first, kLastKey};
 }
 
-/* Plain memory; zeroed, it is a line of which nothing is known to be dealt with behind key (0, 0). */
-struct StoreLine {
-  ItemKey head; /* rows up to this key are dealt with … */
-  /* … and so are those behind after up to upto, though some before them came back; upto <= after: none. */
-  ItemKey after;
-  ItemKey upto;
+/* Rows of a claim, before and behind the gap of its line. */
+struct ClaimedRange {
+  KeyRange before;
+  KeyRange behind;
 
-  bool has_gap() const { return after < upto; }
+  bool empty() const { return before.empty() && behind.empty(); }
+
+  void Add(const ClaimedRange& more) {
+    before.Add(more.before);
+    behind.Add(more.behind);
+  }
+};
+
+/* Plain memory. */
+struct StoreLine {
+  ItemKey head; /* rows up to this key are dealt with, as far as is known … */
+  /* … and so are those behind gap_begin up to gap_end, though some before them came back; no gap where
+   * gap_end <= gap_begin … */
+  ItemKey gap_begin;
+  ItemKey gap_end;
+  /* … but of rows below this key nothing is known yet: nobody told of them, and no walk came by. */
+  ItemKey known_from;
+
+  bool has_gap() const { return gap_begin < gap_end; }
+
+  /* The line of a store whose first row that was told of is this one. */
+  void Begin(const ItemKey& first) {
+    head = Before(first);
+    known_from = first;
+    ForgetGap();
+  }
+
+  /* Where a row that a claim from this line gave belongs to. */
+  ClaimedRange RangeOf(const ItemKey& key) const {
+    ClaimedRange range;
+    (has_gap() && key <= gap_begin ? range.before : range.behind) = Only(key);
+    return range;
+  }
 
   /* These wait. */
   void Return(const KeyRange& rows) {
-    if (has_gap()) {
-      if (rows.first <= upto) after = std::max(after, rows.last);
+    if (rows.first < known_from) {
+      known_from = rows.first;
+      ForgetGap();
+    } else if (has_gap()) {
+      if (rows.first <= gap_end) gap_begin = std::max(gap_begin, rows.last);
     } else if (rows.first <= head) {
-      after = rows.last;
-      upto = head;
+      gap_begin = rows.last;
+      gap_end = head;
     }
     if (rows.first <= head) head = Before(rows.first);
   }
@@ -72,13 +107,19 @@ struct StoreLine {
   /* All up to this key that did not come back are dealt with. */
   void Advance(const ItemKey& key) {
     head = std::max(head, key);
-    if (!has_gap() || head < after) return;
-    head = std::max(head, upto);
+    if (!has_gap() || head < gap_begin) return;
+    head = std::max(head, gap_end);
     ForgetGap();
   }
 
-  /* What lies between is to be read once more. */
-  void ForgetGap() { after = upto = kFirstKey; }
+  /* A walk saw that none waits below the first that does: what lies between is to be read once more. */
+  void Seen() {
+    known_from = kFirstKey;
+    ForgetGap();
+  }
+
+ private:
+  void ForgetGap() { gap_begin = gap_end = kFirstKey; }
 };
 
 }  // namespace product_optimizer

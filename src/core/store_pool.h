@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/line_place.h"
 #include "core/store_line.h"
 
 namespace product_optimizer {
@@ -39,17 +40,6 @@ struct StorePolicy {
   }
 };
 
-/* Where something stands in the line of all stores: lower is served first. */
-struct LinePlace {
-  double turn;         /* virtual time */
-  std::uint64_t order; /* among equal turns */
-
-  bool operator<(const LinePlace& other) const {
-    return turn != other.turn ? turn < other.turn : order < other.order;
-  }
-  bool operator==(const LinePlace& other) const { return turn == other.turn && order == other.order; }
-};
-
 /* What is known of one store.  What a StoreHeap reads lies in its first 64 bytes: one line of the cache. */
 struct Store {
   LinePlace place; /* of its next item */
@@ -73,7 +63,7 @@ struct Store {
   std::uint32_t known;           /* rows that wait at least; kUnknownRows: nobody counted */
   StorePolicy policy;
   std::uint32_t policy_version; /* of the queue when the policy was read; 0: never */
-  char name[36];
+  char name[52];
 };
 
 class StorePool {
@@ -115,13 +105,14 @@ class StorePool {
  private:
   struct NameRest {
     SlotIndex more_name;
-    char bytes[176];
+    char bytes[252];
   };
   union Slot {
     Store store;
     NameRest rest;
     SlotIndex next_free;
   };
+  static_assert(sizeof(Slot) == 256, "a multiple of a line of the cache");
 
   SlotIndex Take();
   void Free(SlotIndex index);

@@ -29,10 +29,6 @@ constexpr std::uint64_t kBusyNs = 10'000'000;
 
 constexpr int kMostPlans = 4;
 
-ItemKey KeyOf(const LockedRow& row) {
-  return {row.item.id, row.item.priority};
-}
-
 /* What an old snapshot shows of the policies, or this transaction changed in them, holds for this claim
  * alone. */
 std::uint32_t PolicyVersionOf(const Turn& turn) {
@@ -79,7 +75,11 @@ class Claim {
   std::deque<Part> parts_; /* stays where it is while it grows */
   /* What stores gave so far, and up to where: they are told to the queue only at the end. */
   std::unordered_map<std::string, std::int64_t> given_;
-  std::unordered_map<std::string, ItemKey> heads_;
+  struct Reached {
+    ItemKey head;
+    std::uint64_t posts_since;
+  };
+  std::unordered_map<std::string, Reached> reached_;
   std::int64_t locked_ = 0;
   std::int64_t empty_ = 0;
   std::deque<Service> services_;
@@ -146,7 +146,7 @@ void Claim::RememberGiven(const std::vector<Part*>& planned) {
     const auto found = static_cast<std::int64_t>(part->rows.size());
     std::int64_t& given = given_[part->turn.name];
     given = found < part->turn.items ? kNothingMore : given + found;
-    if (found > 0) heads_[part->turn.name] = KeyOf(part->rows.back());
+    if (found > 0) reached_[part->turn.name] = {KeyOf(part->rows.back()), part->turn.posts_since};
   }
 }
 
@@ -158,16 +158,18 @@ std::int64_t Claim::Lock(bool with_payload) {
     std::vector<Part*> asked;
     for (Part* part : planned) {
       if (part->turn.policy.paused) part->most = 0;
-      const auto head = heads_.find(part->turn.name);
-      if (head != heads_.end()) part->turn.line.Advance(head->second);
+      const auto reached = reached_.find(part->turn.name);
+      if (reached != reached_.end()) {
+        /* What came before that in the meantime is not seen by this part either. */
+        part->turn.line.Advance(reached->second.head);
+        part->turn.posts_since = reached->second.posts_since;
+      }
       if (part->most > 0) asked.push_back(part);
     }
     if (!asked.empty()) LockRows(asked, with_payload);
     for (const Part* part : planned) {
       locked_ += static_cast<std::int64_t>(part->rows.size());
       if (part->rows.empty() && !part->busy) empty_++;
-      if (!part->rows.empty())
-        NoteLocked(part->turn.name, {KeyOf(part->rows.front()), KeyOf(part->rows.back())});
     }
     if (locked_ < request_.max_items) RememberGiven(planned);
   }
@@ -180,7 +182,7 @@ std::int64_t Claim::Lock(bool with_payload) {
  */
 void AccountOldSnapshot(const Part& part, TurnReport& report) {
   report.given = 0;
-  report.left = false;
+  report.rows_left = {};
   if (report.taken == 0) report.charge = static_cast<double>(part.turn.items) * part.turn.step;
 }
 
@@ -198,8 +200,7 @@ void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, Tak
       report.taken++;
       cost += row.cost;
     } else {
-      report.left = true;
-      report.rows_left.Add(Only(report.last_given));
+      report.rows_left.Add(part.turn.line.RangeOf(report.last_given));
     }
   }
   report.charge = cost / part.turn.policy.weight;
@@ -208,7 +209,7 @@ void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, Tak
     AccountOldSnapshot(part, report);
     return;
   }
-  if (report.left) NoteLeft(part.turn.name, report.rows_left);
+  if (!report.rows_left.empty()) NoteLeft(part.turn.name, report.rows_left);
   if (report.park_until_ns != 0) return;
   if (part.turn.policy.paused) {
     report.park_until_ns = NowNs() + kPausedNs;

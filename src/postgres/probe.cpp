@@ -28,13 +28,14 @@ namespace {
   "      AND (i.instance_id, i.priority, i.id) <= (s.instance_id, s.last_priority, s.last_id)" \
   "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x" \
   "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
-#define LOCK_ARGUMENTS                                                                 \
-  6, {                                                                                 \
-    TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID \
-  }
-Statement lock_with_payload = {LOCK_STATEMENT("x.payload::text"), LOCK_ARGUMENTS};
-Statement lock_without_payload = {LOCK_STATEMENT("NULL::text"), LOCK_ARGUMENTS};
-#undef LOCK_ARGUMENTS
+Statement lock_with_payload = {
+    LOCK_STATEMENT("x.payload::text"),
+    6,
+    {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
+Statement lock_without_payload = {
+    LOCK_STATEMENT("NULL::text"),
+    6,
+    {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
 #undef LOCK_STATEMENT
 
 Statement read_policies = {
@@ -91,8 +92,7 @@ void ReadRow(std::uint64_t row, LockedRow& locked) {
 }
 
 bool IsBefore(const LockedRow& a, const LockedRow& b) {
-  const Item &x = a.item, &y = b.item;
-  return x.priority != y.priority ? x.priority < y.priority : x.id < y.id;
+  return KeyOf(a) < KeyOf(b);
 }
 
 Datum StoresOf(const std::vector<Part*>& parts) {
@@ -115,27 +115,35 @@ struct Stretch {
 
 /* Locks of each what its part still asks for. */
 void LockStretches(const std::vector<Stretch>& stretches, bool with_payload) {
-  DatumArray stores(stretches.size()), priorities(stretches.size()), ids(stretches.size()),
-      last_priorities(stretches.size()), last_ids(stretches.size()), limits(stretches.size());
-  for (const auto& [part, behind, last] : stretches) {
-    stores.Add(KeyDatum(part->turn.name));
-    priorities.Add(Int16GetDatum(behind.priority));
-    ids.Add(Int64GetDatum(behind.id));
-    last_priorities.Add(Int16GetDatum(last.priority));
-    last_ids.Add(Int64GetDatum(last.id));
-    limits.Add(Int64GetDatum(part->most - static_cast<std::int64_t>(part->rows.size())));
+  Call([&] {
+    DatumArray stores(stretches.size()), priorities(stretches.size()), ids(stretches.size()),
+        last_priorities(stretches.size()), last_ids(stretches.size()), limits(stretches.size());
+    for (const auto& [part, behind, last] : stretches) {
+      stores.Add(KeyDatum(part->turn.name));
+      priorities.Add(Int16GetDatum(behind.priority));
+      ids.Add(Int64GetDatum(behind.id));
+      last_priorities.Add(Int16GetDatum(last.priority));
+      last_ids.Add(Int64GetDatum(last.id));
+      limits.Add(Int64GetDatum(part->most - static_cast<std::int64_t>(part->rows.size())));
+    }
+    Arguments arguments;
+    arguments.Set(0, stores.Make(TEXTOID));
+    arguments.Set(1, priorities.Make(INT2OID));
+    arguments.Set(2, ids.Make(INT8OID));
+    arguments.Set(3, last_priorities.Make(INT2OID));
+    arguments.Set(4, last_ids.Make(INT8OID));
+    arguments.Set(5, limits.Make(INT8OID));
+    const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
+    for (std::uint64_t row = 0; row < found; row++)
+      ReadRow(row, stretches[PartOf(row)].part->rows.emplace_back());
+    SPI_freetuptable(SPI_tuptable);
+  });
+  for (const Stretch& stretch : stretches) {
+    const Part& part = *stretch.part;
+    ClaimedRange rows;
+    for (const LockedRow& row : part.rows) rows.Add(part.turn.line.RangeOf(KeyOf(row)));
+    if (!rows.empty()) NoteLocked(part.turn.name, rows);
   }
-  Arguments arguments;
-  arguments.Set(0, stores.Make(TEXTOID));
-  arguments.Set(1, priorities.Make(INT2OID));
-  arguments.Set(2, ids.Make(INT8OID));
-  arguments.Set(3, last_priorities.Make(INT2OID));
-  arguments.Set(4, last_ids.Make(INT8OID));
-  arguments.Set(5, limits.Make(INT8OID));
-  const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
-  for (std::uint64_t row = 0; row < found; row++)
-    ReadRow(row, stretches[PartOf(row)].part->rows.emplace_back());
-  SPI_freetuptable(SPI_tuptable);
 }
 
 }  // namespace
@@ -182,17 +190,19 @@ std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts) {
 }
 
 void LockRows(const std::vector<Part*>& parts, bool with_payload) {
-  std::vector<Stretch> stretches, beyond;
+  std::vector<Stretch> stretches;
   for (Part* part : parts) {
     const StoreLine& line = part->turn.line;
-    stretches.push_back({part, line.head, line.has_gap() ? line.after : kLastKey});
+    stretches.push_back({part, line.head, line.has_gap() ? line.gap_begin : kLastKey});
   }
-  Call([&] { LockStretches(stretches, with_payload); });
+  LockStretches(stretches, with_payload);
+  stretches.clear();
   for (Part* part : parts) {
-    if (part->turn.line.has_gap() && static_cast<std::int64_t>(part->rows.size()) < part->most)
-      beyond.push_back({part, part->turn.line.upto, kLastKey});
+    const StoreLine& line = part->turn.line;
+    if (line.has_gap() && static_cast<std::int64_t>(part->rows.size()) < part->most)
+      stretches.push_back({part, line.gap_end, kLastKey});
   }
-  if (!beyond.empty()) Call([&] { LockStretches(beyond, with_payload); });
+  if (!stretches.empty()) LockStretches(stretches, with_payload);
   for (Part* part : parts) {
     std::sort(part->rows.begin(), part->rows.end(), IsBefore);
     for (LockedRow& row : part->rows) {

@@ -37,7 +37,7 @@ void ReadPolicies(const std::vector<Part*>& parts);
  */
 std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts);
 
-/* Locks the next rows of each part, in its line: most of them at most. */
+/* Locks, and notes, the next rows of each part's line: most of them at most. */
 void LockRows(const std::vector<Part*>& parts, bool with_payload);
 
 /* A row as the claim left it. */

@@ -16,12 +16,10 @@ namespace {
 
 struct Note {
   KeyRange arrived;
-  KeyRange locked;
-  KeyRange left;
+  ClaimedRange locked;
+  ClaimedRange left;
   std::uint32_t rows = 0; /* of the arrived … */
   std::uint32_t told = 0; /* … of which the queue knows already */
-  bool has_locked = false;
-  bool has_left = false;
   bool ended = false;
 };
 
@@ -80,7 +78,7 @@ void PostRolledBack(bool locked) {
   if (ChangedPolicies()) ForgetStorePolicies();
   if (!locked) return;
   ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
-    if (note.has_locked) queue.Post(store, note.locked, kUnknownRows);
+    queue.WaitAgain(store, note.locked);
   });
 }
 
@@ -89,7 +87,7 @@ void PostCommitted(const WorkerSlot* slot) {
   if (notes.emptied_at > 0) ClearSharedQueue(static_cast<int>(slot - Shared()->slots));
   ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
     if (note.rows > 0) queue.Post(store, note.arrived, note.rows);
-    if (note.has_left) queue.Post(store, note.left, kUnknownRows);
+    queue.WaitAgain(store, note.left);
     if (note.ended) queue.Unpark(store);
   });
   if (ChangedPolicies()) ForgetStorePolicies();
@@ -166,17 +164,13 @@ void NoteArrival(const std::string& store, const ItemKey& key) {
   if (note.rows < kUnknownRows - 1) note.rows++;
 }
 
-void NoteLocked(const std::string& store, const KeyRange& range) {
-  Note& note = NoteOf(store);
-  note.locked.Add(range);
-  note.has_locked = true;
+void NoteLocked(const std::string& store, const ClaimedRange& rows) {
+  NoteOf(store).locked.Add(rows);
   notes.locked_at = std::max(notes.locked_at, GetCurrentTransactionNestLevel());
 }
 
-void NoteLeft(const std::string& store, const KeyRange& range) {
-  Note& note = NoteOf(store);
-  note.left.Add(range);
-  note.has_left = true;
+void NoteLeft(const std::string& store, const ClaimedRange& rows) {
+  NoteOf(store).left.Add(rows);
 }
 
 void NoteEnded(const std::string& store) {

@@ -20,10 +20,10 @@ namespace product_optimizer {
 void NoteArrival(const std::string& store, const ItemKey& key);
 
 /* Rows that this transaction locked: they wait again if it is rolled back. */
-void NoteLocked(const std::string& store, const KeyRange& range);
+void NoteLocked(const std::string& store, const ClaimedRange& rows);
 
 /* … and that it left: they can be locked again from the commit on. */
-void NoteLeft(const std::string& store, const KeyRange& range);
+void NoteLeft(const std::string& store, const ClaimedRange& rows);
 
 /* An item of the store ended: what held the store back may not hold it any longer. */
 void NoteEnded(const std::string& store);

@@ -59,8 +59,7 @@ TEST(FairQueue, APlanThatCameToNothingDelaysNoNewcomer) {
     for (const Turn& turn : shop.queue.Plan({1, 100, 50, true, nullptr})) {
       TurnReport report;
       report.given = turn.items;
-      report.left = true;
-      report.rows_left = Only(*shop.waiting[turn.name].begin());
+      report.rows_left.behind = Only(*shop.waiting[turn.name].begin());
       report.last_given = *shop.waiting[turn.name].rbegin();
       shop.queue.Report(turn, report);
     }
@@ -133,9 +132,8 @@ TEST(FairQueue, WhoIsRefusedStaysNext) {
     for (const Turn& turn : turns) {
       TurnReport report;
       report.given = 1;
-      report.left = true;
       report.last_given = *shop.waiting[turn.name].begin();
-      report.rows_left = Only(report.last_given);
+      report.rows_left.behind = Only(report.last_given);
       shop.queue.Report(turn, report);
     }
   }
@@ -219,9 +217,8 @@ TEST(FairQueue, WhoWaitsUntilTheSameTimeComesBackInTheOrderOfTheTurns) {
     for (const Turn& turn : turns) {
       TurnReport report;
       report.given = 1;
-      report.left = true;
       report.last_given = *shop.waiting[turn.name].begin();
-      report.rows_left = Only(report.last_given);
+      report.rows_left.behind = Only(report.last_given);
       report.policy = turn.policy;
       report.policy_version = turn.policy_version;
       report.park_until_ns = now_ns + 1000;
@@ -266,35 +263,6 @@ TEST(FairQueue, ForgetGivesEverySlotBack) {
   }
   EXPECT_EQ(shop.pool()->used(), 0u);
   EXPECT_EQ(shop.queue.waiting(), 0u);
-}
-
-/* A retry is served without reading again what was served since … */
-TEST(FairQueue, ARowThatWaitsAgainDoesNotBringItsStoreBack) {
-  Shop shop;
-  shop.Insert("a", 100);
-  for (int i = 0; i < 10; i++) shop.ClaimNow(5);
-  shop.waiting["a"].insert({7, 0});
-  shop.queue.Post("a", Only({7, 0}), 1);
-  const Shop::Claim claim = shop.Begin(5);
-  ASSERT_EQ(claim.rows.size(), 1u);
-  ASSERT_EQ(claim.rows[0].size(), 5u);
-  EXPECT_EQ(claim.rows[0][0].id, 7);
-  EXPECT_EQ(claim.rows[0][1].id, 51);
-  EXPECT_TRUE(claim.turns[0].line.has_gap());
-  shop.Finish(claim);
-  EXPECT_EQ(shop.Begin(1).turns[0].line.head.id, 54);
-}
-
-/* … but once a walk has come by: a row may wait there that nobody told of. */
-TEST(FairQueue, WhatNobodyToldOfIsFoundBehindARowThatWaitsAgain) {
-  Shop shop;
-  shop.Insert("a", 100);
-  for (int i = 0; i < 10; i++) shop.ClaimNow(5);
-  shop.waiting["a"].insert({{7, 0}, {30, 0}});
-  shop.queue.Post("a", Only({7, 0}), 1);
-  shop.queue.Found("a", {7, 0});
-  shop.ClaimNow(2);
-  EXPECT_EQ(shop.waiting["a"].begin()->id, 51);
 }
 
 /* TRUNCATE … RESTART IDENTITY while a claim waits for the table: the ids begin anew below its head. */

@@ -43,7 +43,7 @@ class Shop {
       std::int64_t most = policy.paused ? 0 : turn.items;
       for (const ItemKey& key : waiting[turn.name]) {
         if (static_cast<std::int64_t>(rows.size()) == most) break;
-        const bool in_gap = turn.line.has_gap() && turn.line.after < key && key <= turn.line.upto;
+        const bool in_gap = turn.line.has_gap() && turn.line.gap_begin < key && key <= turn.line.gap_end;
         if (turn.line.head < key && !in_gap && locked.count(key.id) == 0) rows.push_back(key);
       }
       for (const ItemKey& key : rows) locked.insert(key.id);
@@ -84,8 +84,9 @@ class Shop {
     for (std::size_t i = 0; i < claim.turns.size(); i++) {
       queue.Report(claim.turns[i], claim.reports[i]);
       for (const ItemKey& key : claim.rows[i]) locked.erase(key.id);
-      if (!claim.rows[i].empty())
-        queue.Post(claim.turns[i].name, {claim.rows[i].front(), claim.rows[i].back()}, kUnknownRows);
+      ClaimedRange again;
+      for (const ItemKey& key : claim.rows[i]) again.Add(claim.turns[i].line.RangeOf(key));
+      queue.WaitAgain(claim.turns[i].name, again);
     }
   }
 

@@ -18,7 +18,8 @@ void ExpectEqual(const ItemKey& a, const ItemKey& b) {
 
 StoreLine ServedUpTo(std::int64_t id) {
   StoreLine line{};
-  line.head = Before(Key(1));
+  line.Begin(Key(1));
+  line.Seen();
   line.Advance(Key(id));
   return line;
 }
@@ -35,8 +36,8 @@ TEST(StoreLine, ARowThatCameBackIsServedAndWhatWasServedSinceIsPassedOver) {
   line.Return(Only(Key(40)));
   ExpectEqual(line.head, Key(39));
   ASSERT_TRUE(line.has_gap());
-  ExpectEqual(line.after, Key(40));
-  ExpectEqual(line.upto, Key(100));
+  ExpectEqual(line.gap_begin, Key(40));
+  ExpectEqual(line.gap_end, Key(100));
   line.Advance(Key(40));
   ExpectEqual(line.head, Key(100));
   EXPECT_FALSE(line.has_gap());
@@ -56,7 +57,7 @@ TEST(StoreLine, AllThatCameBackLiesBeforeTheGap) {
   line.Return(Only(Key(60)));
   line.Return(Only(Key(20)));
   ExpectEqual(line.head, Key(19));
-  ExpectEqual(line.after, Key(60));
+  ExpectEqual(line.gap_begin, Key(60));
   line.Advance(Key(40));
   ExpectEqual(line.head, Key(40));
   EXPECT_TRUE(line.has_gap());
@@ -80,12 +81,26 @@ TEST(StoreLine, RowsOfWhichOnlyTheFirstIsKnownLeaveNoGap) {
   EXPECT_FALSE(line.has_gap());
 }
 
-TEST(StoreLine, AForgottenGapIsReadOnceMore) {
+TEST(StoreLine, AWalkMakesAGapBeReadOnceMore) {
   StoreLine line = ServedUpTo(100);
   line.Return(Only(Key(40)));
-  line.ForgetGap();
+  line.Seen();
   line.Advance(Key(40));
   ExpectEqual(line.head, Key(40));
+}
+
+/* A store that was heard of by its newest row may have thousands before it. */
+TEST(StoreLine, WhereNothingIsKnownYetIsNoGap) {
+  StoreLine line{};
+  line.Begin(Key(500));
+  line.Advance(Key(500));
+  line.Return(Only(Key(40)));
+  EXPECT_FALSE(line.has_gap());
+  ExpectEqual(line.head, Key(39));
+  line.Advance(Key(600));
+  line.Return(Only(Key(40)));
+  ASSERT_TRUE(line.has_gap());
+  ExpectEqual(line.gap_end, Key(600));
 }
 
 /* Whatever waits lies behind the head and not in the gap. */
@@ -93,7 +108,7 @@ TEST(StoreLine, NeverPassesOverWhatWaits) {
   for (unsigned seed = 1; seed <= 500; seed++) {
     std::mt19937 random(seed);
     StoreLine line{};
-    line.head = Before(Key(1, -3));
+    line.Begin(Key(1, -3));
     std::set<ItemKey> waiting;
     const auto any_key = [&] { return Key(1 + random() % 60, static_cast<std::int16_t>(random() % 3) - 1); };
     for (int step = 0; step < 200; step++) {
@@ -112,10 +127,10 @@ TEST(StoreLine, NeverPassesOverWhatWaits) {
       }
       for (const ItemKey& key : waiting) {
         ASSERT_TRUE(line.head < key) << "seed " << seed;
-        ASSERT_FALSE(line.has_gap() && line.after < key && key <= line.upto) << "seed " << seed;
+        ASSERT_FALSE(line.has_gap() && line.gap_begin < key && key <= line.gap_end) << "seed " << seed;
       }
       if (line.has_gap()) {
-        ASSERT_TRUE(line.head < line.after);
+        ASSERT_TRUE(line.head < line.gap_begin);
       }
     }
   }
