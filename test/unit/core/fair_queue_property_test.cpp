@@ -12,9 +12,10 @@ namespace product_optimizer {
 namespace {
 
 /* Rows that are committed late, out of the order of their ids, or wait again, while claims are under way. */
-TEST(FairQueue, NoInterleavingHidesARow) {
-  for (unsigned seed = 1; seed <= 1000; seed++) {
+void ExpectNoRowHidden(unsigned seeds, bool tells_of_all) {
+  for (unsigned seed = 1; seed <= seeds; seed++) {
     std::mt19937 random(seed);
+    bool tells = tells_of_all;
     Shop shop;
     std::vector<std::pair<std::string, std::vector<ItemKey>>> uncommitted;
     std::vector<Shop::Claim> claims;
@@ -39,11 +40,17 @@ TEST(FairQueue, NoInterleavingHidesARow) {
       inserted += keys.size();
       KeyRange range;
       for (const ItemKey& key : keys) range.Add(Only(key));
-      shop.queue.Post(name, random() % 20 == 0 ? From(range.first) : range,
-                      static_cast<std::uint32_t>(keys.size()));
+      if (tells || random() % 10 != 0)
+        shop.queue.Post(name, random() % 20 == 0 ? From(range.first) : range,
+                        static_cast<std::uint32_t>(keys.size()));
       uncommitted.erase(uncommitted.begin() + static_cast<std::ptrdiff_t>(i));
     };
+    const auto walk = [&] {
+      for (const auto& [name, keys] : shop.waiting)
+        if (!keys.empty()) shop.queue.Found(name, *keys.begin());
+    };
     for (int step = 0; step < 300; step++) {
+      if (!tells && random() % 20 == 0) walk();
       switch (random() % 4) {
         case 0: {
           std::vector<ItemKey> keys;
@@ -64,6 +71,8 @@ TEST(FairQueue, NoInterleavingHidesARow) {
       }
     }
     while (!uncommitted.empty()) commit(0);
+    if (!tells) walk();
+    tells = true;
     while (!claims.empty()) finish(0);
     while (!uncommitted.empty()) commit(0);
     for (int i = 0; i < 2000 && shop.queue.waiting() > 0; i++)
@@ -71,6 +80,15 @@ TEST(FairQueue, NoInterleavingHidesARow) {
     ASSERT_EQ(shop.Rows(), 0u) << "hidden from the queue, seed " << seed;
     ASSERT_EQ(claimed, inserted);
   }
+}
+
+TEST(FairQueue, NoInterleavingHidesARow) {
+  ExpectNoRowHidden(1000, true);
+}
+
+/* One walk finds what nobody told of, also while claims are under way. */
+TEST(FairQueue, NoInterleavingHidesARowFromAWalk) {
+  ExpectNoRowHidden(1000, false);
 }
 
 /* Shares in proportion to weights, the bound of start-time fair queueing, and no permit unused. */
