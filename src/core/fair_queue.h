@@ -41,7 +41,7 @@ struct QueueState {
   double now;            /* virtual time: the latest turn that was served */
   std::uint64_t order;
   std::uint64_t epoch;
-  std::uint32_t claims[2]; /* in flight, of the current epoch and the one before it */
+  std::uint32_t claims[2]; /* turns not yet reported, of the current epoch and the one before it */
   std::uint64_t epoch_since_ns;
   std::uint32_t policy_version; /* policies read under an earlier one may have changed since */
 };
@@ -69,8 +69,10 @@ struct Turn {
   StorePolicy policy;
   bool policy_known = false;        /* else the plan took the last one that was known, or the default */
   std::uint32_t policy_version = 0; /* to be reported with what is read now */
-  std::uint64_t epoch = 0;          /* in which it was planned … */
-  std::uint64_t posts_since = 0;    /* … and what was posted from which on its claim may not have seen */
+  std::uint64_t epoch = 0;          /* in which it was planned */
+  /* What was posted from this epoch on its claim may not have seen: ≤ epoch, for a claim's first turn of the
+   * store counts. */
+  std::uint64_t posts_since = 0;
 };
 
 /* What came of it. */

@@ -9,7 +9,8 @@ namespace {
 /* How many parked stores one plan may wake, so that nobody holds the lock for long. */
 constexpr int kMostUnparked = 1024;
 
-/* A claim that has not reported for so long never will. */
+/* A claim that has not reported for so long is not waited for; should it still come, a walk may be needed to
+ * find what was posted meanwhile. */
 constexpr std::uint64_t kLostClaimNs = 60'000'000'000;
 
 double StepOf(const Store& store) {
@@ -29,8 +30,9 @@ struct FairQueue::Planned {
 };
 
 /*
- * A claim may raise a head only up to the lowest key that was posted since it was planned.  Claims of the
- * last two epochs can be under way, so what was posted before those no longer matters.
+ * A claim may raise a head only up to the lowest key that was posted since its first turn of the store was
+ * planned, which stays unreported until the claim ends.  So claims of the last two epochs can be under way,
+ * and what was posted before those no longer matters.
  */
 void FairQueue::BeginEpoch(std::uint64_t now_ns) {
   std::uint32_t& before = state_.claims[(state_.epoch + 1) & 1];

@@ -51,7 +51,8 @@ inline KeyRange From(const ItemKey& first) {
   return {first, kLastKey};
 }
 
-/* Rows of a claim, before and behind the gap of its line. */
+/* Rows of a claim, before and behind the gap of its line; all behind where it had none.  Of several passes
+ * over a store they may overlap. */
 struct ClaimedRange {
   KeyRange before;
   KeyRange behind;
@@ -90,7 +91,7 @@ struct StoreLine {
     return range;
   }
 
-  /* These wait. */
+  /* These wait, and others between them may. */
   void Return(const KeyRange& rows) {
     if (rows.first < known_from) {
       known_from = rows.first;
