@@ -93,7 +93,7 @@ void PostCommitted(const WorkerSlot* slot) {
   if (ChangedPolicies()) ForgetStorePolicies();
   if (!notes.changed) return;
   QueueScope scope;
-  scope.walk().dirty = true;
+  scope.walk().SeeChange();
 }
 
 }  // namespace
@@ -214,7 +214,7 @@ void NotePreparedEnd() {
   if (FindSlot(MyDatabaseId) == nullptr) return;
   {
     QueueScope scope;
-    scope.walk().dirty = true;
+    scope.walk().SeeChange();
     scope.queue().ForgetPolicies();
   }
   WakeWorker(MyDatabaseId, kNewsWork | kNewsDue);

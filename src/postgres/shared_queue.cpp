@@ -8,10 +8,6 @@ namespace product_optimizer {
 
 namespace {
 
-struct DatabaseQueue {
-  QueueState state;
-  Walk walk;
-};
 static_assert(std::is_trivially_copyable_v<DatabaseQueue> && std::is_trivially_copyable_v<Store>,
               "shared memory holds plain data only");
 
@@ -87,7 +83,8 @@ void ClearSharedQueue(int slot_index) {
   for (bool more = true; more;) {
     LockScope scope(shared->lock);
     more = QueueOfSlot(slot_index).Forget(kForgottenAtOnce);
-    shared->queues[slot_index].walk = Walk{};
+    shared->queues[slot_index].walk.Forget();
+    shared->queues[slot_index].policies_doubted_ns = 0;
   }
 }
 
@@ -111,7 +108,7 @@ QueueScope::Place QueueScope::Find() {
 QueueScope::QueueScope() : QueueScope(Find()) {}
 
 QueueScope::QueueScope(Place place)
-    : lock_(place.lock), walk_(&place.database->walk), queue_(*place.pool, place.database->state, place.id) {
+    : lock_(place.lock), database_(place.database), queue_(*place.pool, place.database->state, place.id) {
   if (lock_ != nullptr) LWLockAcquire(lock_, LW_EXCLUSIVE);
 }
 

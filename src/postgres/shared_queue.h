@@ -13,24 +13,17 @@
 #include <string>
 
 #include "core/fair_queue.h"
+#include "core/table_walk.h"
 #include "postgres/prelude.h"
 #include "postgres/shared_state.h"
 
 namespace product_optimizer {
 
-constexpr int kLongestInstanceBytes = 255 * 4;
-
-/* Once around the stores that have waiting rows. */
-struct Walk {
-  char behind[kLongestInstanceBytes + 1]; /* the store it came to last; "": it stands at the start */
-  bool under_way;
-  bool completed;                  /* once at least, since the memory is there */
-  bool dirty;                      /* rows changed in a way that nobody told exactly */
-  std::uint64_t took_ns;           /* so far */
-  std::uint64_t ended_ns;          /* the last one … */
-  std::uint64_t lasted_ns;         /* … and how long it took */
-  std::uint64_t policies_read_ns;  /* since when the policies are taken for known */
-  std::uint64_t waits_for_room_ns; /* the pool was full: it goes on not before; 0: it was not */
+struct DatabaseQueue {
+  QueueState state;
+  TableWalk walk;
+  std::uint64_t
+      policies_doubted_ns; /* when all were last to be read again, in case no trigger told of some */
 };
 
 Size SharedQueuesSize();
@@ -52,7 +45,8 @@ class QueueScope {
   QueueScope& operator=(const QueueScope&) = delete;
 
   FairQueue& queue() { return queue_; }
-  Walk& walk() { return *walk_; }
+  TableWalk& walk() { return database_->walk; }
+  std::uint64_t& policies_doubted_ns() { return database_->policies_doubted_ns; }
 
  private:
   struct Place;
@@ -60,7 +54,7 @@ class QueueScope {
   static Place Find();
 
   LWLock* lock_; /* null for the private one */
-  Walk* walk_;
+  DatabaseQueue* database_;
   FairQueue queue_;
 };
 

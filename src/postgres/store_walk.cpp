@@ -45,60 +45,29 @@ constexpr std::size_t kAtOnce = 64;
 constexpr int kMostSteps = 8;
 constexpr std::int64_t kStoresPerStep = 1000;
 
-/* The share of the time that may go into walking is one in so many. */
-constexpr std::uint64_t kShare = 10;
-
-/* So short a walk is always worth it to somebody who has nothing else to do. */
-constexpr std::uint64_t kShortNs = 5'000'000;
-
 /* How long a policy may be out of date that changed behind the triggers' back. */
 constexpr std::uint64_t kPoliciesNs = 30'000'000'000;
 
-/* A walk that found the pool full goes on when few are left in line, and looks for room so often at most. */
+/* A walk that found the pool full goes on when so few stores are left in line. */
 constexpr std::uint32_t kFewLeft = 1000;
-constexpr std::uint64_t kFullNs = 100'000'000;
 
-std::uint64_t Rest(const Walk& walk) {
-  return walk.lasted_ns * (kShare - 1);
-}
-
-std::string BeginStep() {
-  std::string behind;
-  behind.reserve(kLongestInstanceBytes);
+WalkStep BeginStep() {
+  WalkStep step;
+  step.behind.reserve(kLongestInstanceBytes);
   QueueScope scope;
-  Walk& walk = scope.walk();
-  if (!walk.under_way) {
-    walk.under_way = true;
-    walk.dirty = false;
-    walk.took_ns = 0;
-    walk.behind[0] = '\0';
-    scope.queue().ForgetOverflow();
-    /* A trigger may not have told of them. */
-    const std::uint64_t now_ns = NowNs();
-    if (now_ns >= walk.policies_read_ns + kPoliciesNs) {
-      scope.queue().ForgetPolicies();
-      walk.policies_read_ns = now_ns;
-    }
+  const std::uint64_t now_ns = NowNs();
+  scope.walk().BeginStep(now_ns, step);
+  if (!step.is_first) return step;
+  scope.queue().ForgetOverflow();
+  if (now_ns >= scope.policies_doubted_ns() + kPoliciesNs) {
+    scope.queue().ForgetPolicies();
+    scope.policies_doubted_ns() = now_ns;
   }
-  behind = walk.behind;
-  return behind;
+  return step;
 }
 
-/* Tells the queue of stores until it has no more room; how many those were. */
-std::size_t Tell(const std::vector<FirstRow>& found) {
-  for (std::size_t i = 0; i < found.size();) {
-    QueueScope scope;
-    for (const std::size_t end = std::min(i + kAtOnce, found.size()); i < end; i++)
-      if (!scope.queue().Found(found[i].store, found[i].key)) return i;
-  }
-  return found.size();
-}
-
-}  // namespace
-
-bool WalkOn(std::int64_t stores) {
-  const std::string behind = BeginStep();
-  const std::uint64_t started_ns = NowNs();
+/* Of the first so many stores behind that one. */
+std::vector<FirstRow> FirstRows(const std::string& behind, std::int64_t stores) {
   std::vector<FirstRow> found;
   Call([&] {
     Arguments arguments;
@@ -112,24 +81,46 @@ bool WalkOn(std::int64_t stores) {
     }
     SPI_freetuptable(SPI_tuptable);
   });
-  const std::size_t told = Tell(found);
-  const bool full = told < found.size();
-  const bool ended = !full && static_cast<std::int64_t>(found.size()) < stores;
-  const std::uint64_t now_ns = NowNs();
-  QueueScope scope;
-  Walk& walk = scope.walk();
-  walk.took_ns += now_ns - started_ns;
-  walk.dirty |= IsolationUsesXactSnapshot(); /* what an old snapshot shows is not how it is */
-  if (ended) {
-    walk.under_way = false;
-    walk.completed = true;
-    walk.lasted_ns = walk.took_ns;
-    walk.ended_ns = now_ns;
-  } else if (told > 0) {
-    strlcpy(walk.behind, found[told - 1].store.c_str(), sizeof walk.behind);
+  return found;
+}
+
+/* Tells the queue of stores until it has no more room; how many those were. */
+std::size_t Tell(const std::vector<FirstRow>& found) {
+  for (std::size_t i = 0; i < found.size();) {
+    QueueScope scope;
+    for (const std::size_t end = std::min(i + kAtOnce, found.size()); i < end; i++)
+      if (!scope.queue().Found(found[i].store, found[i].key)) return i;
   }
-  walk.waits_for_room_ns = full ? now_ns + kFullNs : 0;
-  return ended;
+  return found.size();
+}
+
+/*
+ * What this transaction alone sees is no part of the walk that all make together: others would take that for
+ * done where it had seen none of it.
+ */
+void TellOfOwnRows() {
+  std::string behind;
+  for (int step = 0; step < kMostSteps; step++) {
+    const std::vector<FirstRow> found = FirstRows(behind, kStoresPerStep);
+    if (Tell(found) < found.size() || static_cast<std::int64_t>(found.size()) < kStoresPerStep) return;
+    behind = found.back().store;
+  }
+}
+
+}  // namespace
+
+bool WalkOn(std::int64_t stores) {
+  const WalkStep step = BeginStep();
+  const std::vector<FirstRow> found = FirstRows(step.behind, stores);
+  const std::size_t told = Tell(found);
+  StepResult result;
+  if (told > 0) result.last_told = found[told - 1].store;
+  result.found_no_room = told < found.size();
+  result.reached_end = !result.found_no_room && static_cast<std::int64_t>(found.size()) < stores;
+  result.own_view = IsolationUsesXactSnapshot() || TransactionIdIsValid(GetTopTransactionIdIfAny());
+  QueueScope scope;
+  scope.walk().EndStep(step, result, NowNs());
+  return result.reached_end;
 }
 
 bool WalkUntilFound() {
@@ -143,12 +134,7 @@ bool WalkUntilFound() {
 
 void LookAtOwnRows(std::int64_t max_items) {
   if (PostNotes()) {
-    {
-      QueueScope scope;
-      scope.walk().under_way = false;
-    }
-    for (int step = 0; step < kMostSteps && !WalkOn(kStoresPerStep); step++) {
-    }
+    TellOfOwnRows();
   } else if (FindSlot(MyDatabaseId) == nullptr) {
     WalkOn(std::min(max_items + 4, kStoresPerStep));
   }
@@ -156,20 +142,12 @@ void LookAtOwnRows(std::int64_t max_items) {
 
 std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
   QueueScope scope;
-  const Walk& walk = scope.walk();
-  if (walk.waits_for_room_ns != 0)
-    return scope.queue().waiting() < kFewLeft ? walk.waits_for_room_ns : UINT64_MAX;
-  if (walk.under_way || !walk.completed) return 0;
-  const bool soon = walk.dirty || scope.queue().overflowed();
-  return walk.ended_ns + std::max(Rest(walk), soon ? 0 : interval_ns);
+  return scope.walk().DueNs(scope.queue().overflowed() ? 0 : interval_ns, scope.queue().waiting() < kFewLeft);
 }
 
 bool MayWalkWhenIdle(std::uint64_t now_ns) {
   QueueScope scope;
-  const Walk& walk = scope.walk();
-  if (walk.waits_for_room_ns != 0) return now_ns >= walk.waits_for_room_ns;
-  return walk.under_way || !walk.completed || walk.lasted_ns < kShortNs ||
-         now_ns >= walk.ended_ns + Rest(walk);
+  return scope.walk().MayWalkWhenIdle(now_ns);
 }
 
 }  // namespace product_optimizer

@@ -27,10 +27,7 @@ bool WalkUntilFound();
  */
 void LookAtOwnRows(std::int64_t max_items);
 
-/*
- * When the next step is due: at once while a walk is under way, soon when something changed, else every
- * interval.  Walking takes a tenth of the time at most.
- */
+/* See core/table_walk.h. */
 std::uint64_t WalkDueNs(std::uint64_t interval_ns);
 
 /* Whether a claimer that found nothing may walk, to be sure. */
