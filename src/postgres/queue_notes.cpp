@@ -29,6 +29,7 @@ struct Notes {
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
   int locked_at = 0;  /* the deepest nesting level at which rows were locked that are not told of; 0: none */
   int emptied_at = 0; /* the nesting level of the transaction that truncated the table; 0: none did */
+  bool locking = false; /* … or may have been, and nobody knows which */
   bool changed = false;
   bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
   bool ended = false;             /* items of some store */
@@ -69,17 +70,27 @@ bool MayTellLauncher() {
   return true;
 }
 
+void AskForWalk() {
+  QueueScope scope;
+  scope.walk().SeeChange();
+}
+
 /*
  * Where no rows were locked nothing is told of any store: a load with an exception handler around each row
  * comes here as often as it has rows.
  */
 void PostRolledBack(bool locked) {
-  /* A claim of this transaction may have read policies that now never were. */
+  /* A claim of this transaction may have read policies that now never were … */
   if (ChangedPolicies()) ForgetStorePolicies();
-  if (!locked) return;
-  ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
-    queue.WaitAgain(store, note.locked);
-  });
+  /* … have told of rows as it saw them, or locked more of them than were noted. */
+  const bool unsure = notes.walked_for_change || notes.locking || (locked && notes.changed);
+  if (unsure) AskForWalk();
+  if (locked) {
+    ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
+      queue.WaitAgain(store, note.locked);
+    });
+  }
+  if ((unsure || locked) && !IsWorker()) WakeWorker(MyDatabaseId, kNewsWork);
 }
 
 void PostCommitted(const WorkerSlot* slot) {
@@ -91,9 +102,7 @@ void PostCommitted(const WorkerSlot* slot) {
     if (note.ended) queue.Unpark(store);
   });
   if (ChangedPolicies()) ForgetStorePolicies();
-  if (!notes.changed) return;
-  QueueScope scope;
-  scope.walk().SeeChange();
+  if (notes.changed) AskForWalk();
 }
 
 }  // namespace
@@ -162,6 +171,14 @@ void NoteArrival(const std::string& store, const ItemKey& key) {
   note.arrived.Add(Only(key));
   notes.news |= kNewsWork;
   if (note.rows < kUnknownRows - 1) note.rows++;
+}
+
+void NoteLocking() {
+  NotesOfTransaction().locking = true;
+}
+
+void NoteAllLocked() {
+  notes.locking = false;
 }
 
 void NoteLocked(const std::string& store, const ClaimedRange& rows) {

@@ -19,10 +19,15 @@ namespace product_optimizer {
 /* A row of a store that waits from the commit on. */
 void NoteArrival(const std::string& store, const ItemKey& key);
 
-/* Rows that this transaction locked: they wait again if it is rolled back. */
+/* A statement is about to lock rows.  Should it fail, nobody knows which ones it had come to … */
+void NoteLocking();
+
+/* … and else they are told: they wait again if the transaction is rolled back. */
 void NoteLocked(const std::string& store, const ClaimedRange& rows);
 
-/* … and that it left: they can be locked again from the commit on. */
+void NoteAllLocked();
+
+/* Rows that it left: they can be locked again from the commit on. */
 void NoteLeft(const std::string& store, const ClaimedRange& rows);
 
 /* An item of the store ended: what held the store back may not hold it any longer. */
