@@ -25,6 +25,15 @@ using ParkedHeap = StoreHeap<ByUnpark>;
 /* A store that begins to wait comes behind one item of each of the others: one round. */
 constexpr double kOneRound = 1;
 
+/* The first order that a store gets of which the queue is told, or that was served … */
+constexpr std::uint64_t kFirstOrder = std::uint64_t{1} << 63;
+
+/* … and one below it for a store that a look at the table found: they come in the order of their first rows,
+ * not in that of their names, which would serve the same ones first after every restart. */
+std::uint64_t OrderOfFound(const ItemKey& first) {
+  return (static_cast<std::uint64_t>(first.id) ^ kFirstOrder) >> 1;
+}
+
 /* How many idle stores one plan may forget, so that nobody holds the lock for long. */
 constexpr int kMostDropped = 256;
 
@@ -36,6 +45,7 @@ constexpr double kCostMemory = 0.5;
 void FairQueue::Start() {
   state_ = QueueState{};
   state_.ready_root = state_.idle_root = state_.parked_root = kNoSlot;
+  state_.order = kFirstOrder;
   state_.epoch = 1;
   state_.policy_version = 1;
 }
@@ -123,7 +133,7 @@ void FairQueue::Drop(SlotIndex index) {
   pool_.Remove(index);
 }
 
-SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
+SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first, std::uint64_t order) {
   SlotIndex index = Add(name);
   while (index == kNoSlot && state_.idle_root != kNoSlot) {
     const SlotIndex forgotten = state_.idle_root;
@@ -136,7 +146,7 @@ SlotIndex FairQueue::Create(std::string_view name, const ItemKey& first) {
     return index;
   }
   Store& store = pool_[index];
-  store.place = {state_.now + kOneRound, ++state_.order};
+  store.place = {state_.now + kOneRound, order};
   store.line.Begin(first);
   store.policy = StorePolicy{};
   Queue(index, StoreState::kReady);
@@ -153,7 +163,7 @@ void FairQueue::Arrive(SlotIndex index, const KeyRange& range, std::uint32_t row
 
 bool FairQueue::Post(std::string_view name, const KeyRange& range, std::uint32_t rows) {
   SlotIndex index = pool_.Find(id_, name);
-  if (index == kNoSlot && !state_.overflowed) index = Create(name, range.first);
+  if (index == kNoSlot && !state_.overflowed) index = Create(name, range.first, ++state_.order);
   if (index == kNoSlot) return false;
   Arrive(index, range, rows);
   return true;
@@ -168,7 +178,7 @@ void FairQueue::WaitAgain(std::string_view name, const ClaimedRange& rows) {
 bool FairQueue::Found(std::string_view name, const ItemKey& first) {
   SlotIndex index = pool_.Find(id_, name);
   const bool is_new = index == kNoSlot;
-  if (is_new) index = Create(name, first);
+  if (is_new) index = Create(name, first, OrderOfFound(first));
   if (index == kNoSlot) return false;
   Store& store = pool_[index];
   store.line.Seen();
@@ -238,7 +248,7 @@ void FairQueue::Report(const Turn& turn, const TurnReport& report) {
   if (forgotten) {
     /* Another claim found nothing more, for these rows were locked. */
     if (report.exhausted && report.rows_left.empty()) return;
-    index = Create(turn.name, report.given > 0 ? report.last_given : turn.line.head);
+    index = Create(turn.name, report.given > 0 ? report.last_given : turn.line.head, ++state_.order);
     if (index == kNoSlot) return;
     pool_[index].known = kUnknownRows;
   }

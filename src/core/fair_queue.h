@@ -143,7 +143,7 @@ class FairQueue {
   void Note(Store& store, const KeyRange& range);
   SlotIndex Add(std::string_view name);
   void Drop(SlotIndex index);
-  SlotIndex Create(std::string_view name, const ItemKey& first);
+  SlotIndex Create(std::string_view name, const ItemKey& first, std::uint64_t order);
   void DropIdle();
   void BeginEpoch(std::uint64_t now_ns);
   double Choose(const PlanRequest& request, std::vector<Planned>& chosen);

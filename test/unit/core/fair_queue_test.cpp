@@ -39,6 +39,30 @@ TEST(FairQueue, ANewcomerBehindAMillionRowsIsInTheNextClaim) {
   EXPECT_EQ(shop.ClaimNow(2).count("newcomer"), 1u);
 }
 
+/* Of one turn the oldest is first, whatever the order in which a walk meets them. */
+TEST(FairQueue, StoresThatAWalkFindsComeInTheOrderOfTheirRows) {
+  Shop shop;
+  shop.Insert("told", 5);
+  for (const auto& [name, id] : {std::pair{"a", 40}, {"b", -3}, {"c", 7}, {"d", 30}}) {
+    const ItemKey first{id, 0};
+    shop.waiting[name] = {first, {id + 100, 0}};
+    shop.queue.Found(name, first);
+  }
+  std::string order;
+  for (const Turn& turn : shop.queue.Plan({shop.now_ns, 5, 20, false, nullptr})) order += turn.name + " ";
+  EXPECT_EQ(order, "b c d a told ");
+}
+
+TEST(FairQueue, AStoreThatAWalkFindsLaterOvertakesNobodyOfAnEarlierTurn) {
+  Shop shop;
+  for (int i = 0; i < 10; i++) shop.Insert(Name(i), 5);
+  shop.ClaimNow(5);
+  shop.waiting["old"] = {{-1, 0}};
+  shop.queue.Found("old", {-1, 0});
+  EXPECT_EQ(shop.ClaimNow(5).count("old"), 0u);
+  EXPECT_EQ(shop.ClaimNow(1).count("old"), 1u);
+}
+
 TEST(FairQueue, WhoAlwaysInsertsOneMoreDoesNotOvertake) {
   Shop shop;
   shop.Insert("a", 100);
