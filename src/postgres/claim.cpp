@@ -53,7 +53,7 @@ class Claim {
   }
 
   /* Locks what the queue has to give; how many rows are locked. */
-  std::int64_t Lock(bool with_payload);
+  std::int64_t Lock(bool to_send);
 
   /* Stores that had nothing to give. */
   std::int64_t empty() const { return empty_; }
@@ -150,7 +150,7 @@ void Claim::RememberGiven(const std::vector<Part*>& planned) {
   }
 }
 
-std::int64_t Claim::Lock(bool with_payload) {
+std::int64_t Claim::Lock(bool to_send) {
   while (locked_ < request_.max_items && empty_ < kMostEmpty) {
     const std::vector<Part*> planned = Plan(request_.max_items - locked_);
     if (planned.empty()) break;
@@ -166,7 +166,7 @@ std::int64_t Claim::Lock(bool with_payload) {
       }
       if (part->most > 0) asked.push_back(part);
     }
-    if (!asked.empty()) LockRows(asked, with_payload);
+    if (!asked.empty()) LockRows(asked, to_send);
     for (const Part* part : planned) {
       locked_ += static_cast<std::int64_t>(part->rows.size());
       if (part->rows.empty() && !part->busy) empty_++;

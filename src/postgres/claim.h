@@ -36,8 +36,8 @@ struct ClaimResult {
 };
 
 /*
- * SPI must be connected and search_path pinned.  Without a chooser everything is taken, and no payload
- * is read.  Throws PgError.
+ * SPI must be connected and search_path pinned.  Without a chooser everything is taken, and neither payloads
+ * nor jobs are read.  Throws PgError.
  */
 ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser);
 

@@ -56,7 +56,7 @@ void ExplainBatch(const char* what, const TransactionFailure& failure, bool goes
 bool SetAsideNextRow(Worker& worker, const TransactionFailure& failure, std::uint64_t now_ns) {
   std::vector<Item> items;
   TransactionFailure second;
-  /* Without a chooser no payload is read. */
+  /* Without a chooser neither payloads nor jobs are read. */
   const ClaimRequest one_item{1, 1, worker.settings.request_timeout_ms, worker.claimed_by, true};
   if (RunTransaction(&second, [&] { items = ClaimItems(one_item, nullptr).items; }) ==
       WorkResult::kCommitted) {

@@ -14,11 +14,10 @@ namespace {
 
 /*
  * Row comparison, both bounds and an order that names the whole index: written so, the probe has one
- * possible plan.  OFFSET 0 keeps the planner from joining whole tables.
+ * possible plan.
  */
-#define LOCK_STATEMENT(payload)                                                                \
-  "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code, " payload   \
-  "       , x.job_id, j.instructions, j.response_schema::text, j.model, j.params::text"        \
+#define LOCK_STATEMENT(columns, job)                                                           \
+  "SELECT s.n, x.ctid, x.id, x.priority, x.attempts, x.max_attempts, x.error_code" columns     \
   "  FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"                                      \
   "       AS s(instance_id, head_priority, head_id, last_priority, last_id, most, n)"          \
   " CROSS JOIN LATERAL ("                                                                      \
@@ -26,16 +25,17 @@ namespace {
   "    WHERE i.status = 'PENDING'"                                                             \
   "      AND (i.instance_id, i.priority, i.id) > (s.instance_id, s.head_priority, s.head_id)"  \
   "      AND (i.instance_id, i.priority, i.id) <= (s.instance_id, s.last_priority, s.last_id)" \
-  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x" \
-  "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"
-Statement lock_with_payload = {
-    LOCK_STATEMENT("x.payload::text"),
+  "    ORDER BY i.instance_id, i.priority, i.id LIMIT s.most FOR NO KEY UPDATE SKIP LOCKED) x" job
+/* OFFSET 0 keeps the planner from joining whole tables. */
+Statement lock_to_send = {
+    LOCK_STATEMENT(", x.payload::text, x.job_id, j.instructions, j.response_schema::text, j.model"
+                   ", j.params::text",
+                   "  LEFT JOIN LATERAL (SELECT * FROM jobs WHERE jobs.id = x.job_id OFFSET 0) j ON true"),
     6,
     {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
-Statement lock_without_payload = {
-    LOCK_STATEMENT("NULL::text"),
-    6,
-    {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
+Statement lock_only = {LOCK_STATEMENT("", ""),
+                       6,
+                       {TEXTARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT2ARRAYOID, INT8ARRAYOID, INT8ARRAYOID}};
 #undef LOCK_STATEMENT
 
 Statement read_policies = {
@@ -81,7 +81,12 @@ void ReadRow(std::uint64_t row, LockedRow& locked) {
   item.max_attempts = Int16Column(row, 6);
   if (item.max_attempts == 0) item.max_attempts = static_cast<std::int16_t>(DefaultMaxAttempts());
   TextColumn(row, 7, item.last_error_code);
+}
+
+/* What its request is made of. */
+void ReadContents(std::uint64_t row, Item& item) {
   TextColumn(row, 8, item.payload);
+  bool is_null;
   const Datum job = Column(row, 9, INT8OID, &is_null);
   if (is_null) return;
   item.job_id = DatumGetInt64(job);
@@ -114,7 +119,7 @@ struct Stretch {
 };
 
 /* Locks of each what its part still asks for. */
-void LockStretches(const std::vector<Stretch>& stretches, bool with_payload) {
+void LockStretches(const std::vector<Stretch>& stretches, bool to_send) {
   NoteLocking();
   Call([&] {
     DatumArray stores(stretches.size()), priorities(stretches.size()), ids(stretches.size()),
@@ -134,9 +139,12 @@ void LockStretches(const std::vector<Stretch>& stretches, bool with_payload) {
     arguments.Set(3, last_priorities.Make(INT2OID));
     arguments.Set(4, last_ids.Make(INT8OID));
     arguments.Set(5, limits.Make(INT8OID));
-    const std::uint64_t found = Execute(with_payload ? lock_with_payload : lock_without_payload, arguments);
-    for (std::uint64_t row = 0; row < found; row++)
-      ReadRow(row, stretches[PartOf(row)].part->rows.emplace_back());
+    const std::uint64_t found = Execute(to_send ? lock_to_send : lock_only, arguments);
+    for (std::uint64_t row = 0; row < found; row++) {
+      LockedRow& locked = stretches[PartOf(row)].part->rows.emplace_back();
+      ReadRow(row, locked);
+      if (to_send) ReadContents(row, locked.item);
+    }
     SPI_freetuptable(SPI_tuptable);
   });
   for (const Stretch& stretch : stretches) {
@@ -191,20 +199,20 @@ std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts) {
   return room;
 }
 
-void LockRows(const std::vector<Part*>& parts, bool with_payload) {
+void LockRows(const std::vector<Part*>& parts, bool to_send) {
   std::vector<Stretch> stretches;
   for (Part* part : parts) {
     const StoreLine& line = part->turn.line;
     stretches.push_back({part, line.head, line.has_gap() ? line.gap_begin : kLastKey});
   }
-  LockStretches(stretches, with_payload);
+  LockStretches(stretches, to_send);
   stretches.clear();
   for (Part* part : parts) {
     const StoreLine& line = part->turn.line;
     if (line.has_gap() && static_cast<std::int64_t>(part->rows.size()) < part->most)
       stretches.push_back({part, line.gap_end, kLastKey});
   }
-  if (!stretches.empty()) LockStretches(stretches, with_payload);
+  if (!stretches.empty()) LockStretches(stretches, to_send);
   for (Part* part : parts) {
     std::sort(part->rows.begin(), part->rows.end(), IsBefore);
     for (LockedRow& row : part->rows) {

@@ -37,8 +37,9 @@ void ReadPolicies(const std::vector<Part*>& parts);
  */
 std::vector<std::int64_t> CountRoom(const std::vector<Part*>& parts);
 
-/* Locks, and notes, the next rows of each part's line: most of them at most. */
-void LockRows(const std::vector<Part*>& parts, bool with_payload);
+/* Locks, and notes, the next rows of each part's line: most of them at most.  Payloads and jobs, which may be
+ * large, are read only of rows that are to be sent from here. */
+void LockRows(const std::vector<Part*>& parts, bool to_send);
 
 /* A row as the claim left it. */
 struct TakenRow {

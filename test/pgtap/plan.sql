@@ -1,6 +1,6 @@
 -- The claim reads the claim's index and the rows it takes, whatever the statistics and the planner's settings say.
 BEGIN;
-SELECT plan(14);
+SELECT plan(15);
 
 CREATE FUNCTION pg_temp.fill(stores int, rows_each int) RETURNS void LANGUAGE sql AS $$
   INSERT INTO job_items (instance_id, payload)
@@ -51,6 +51,19 @@ CREATE TEMP TABLE scans AS SELECT pg_stat_get_xact_numscans('job_items'::regclas
 SELECT is(count(*), 100::bigint, 'a claim under hostile settings ' || n) FROM generate_series(1, 10) n, LATERAL (SELECT FROM claim_pending_items(100 + 0 * n, 20)) c GROUP BY n;
 SELECT is(pg_stat_get_xact_numscans('job_items'::regclass), (SELECT sequential FROM scans), 'no claim scanned the table');
 SELECT is(pg_temp.scans('idx_job_items_status_id'), (SELECT by_id FROM scans), 'nor all that waits in the order of ids');
+
+-- What a job says may be large, and whoever claims by SQL does not get it: it is not read.  The foreign key is not to be looked
+-- at, which it would be as the rows are of this very transaction.
+CREATE FUNCTION pg_temp.blocks_of_jobs() RETURNS bigint LANGUAGE sql AS $$
+  SELECT pg_stat_get_xact_blocks_fetched('jobs'::regclass) + pg_stat_get_xact_blocks_fetched('jobs_pkey'::regclass)
+$$;
+INSERT INTO jobs (id, name) VALUES (1, 'a job');
+INSERT INTO job_items (job_id, instance_id, payload) SELECT 1, 'of a job ' || n, '1' FROM generate_series(1, 10) n;
+SET LOCAL session_replication_role = replica;
+CREATE TEMP TABLE jobs_read AS SELECT pg_temp.blocks_of_jobs() AS before;
+CREATE TEMP TABLE of_jobs AS SELECT count(job_id) AS claimed FROM claim_pending_items(10000, 1);
+SELECT is(ROW(pg_temp.blocks_of_jobs() - before, claimed), ROW(0::bigint, 10::bigint), 'a claim by SQL reads no job') FROM jobs_read, of_jobs;
+SET LOCAL session_replication_role = origin;
 
 -- Thousands run; one of them ends.
 CREATE TEMP TABLE ended AS SELECT pg_temp.blocks() AS before;

@@ -70,6 +70,20 @@ wait_for($node, 'tables of several owners are refused, with the reason',
 	q{SELECT state = 'blocked' AND state_reason LIKE 'stores has another owner than job_items%hand_over_optimizer()%' FROM optimizer_workers() WHERE database = 'postgres'});
 $node->safe_psql('postgres', q{SELECT hand_over_optimizer('queue_owner')});
 wait_for($node, 'and served again when they have one', q{SELECT worker_state NOT IN ('blocked', 'starting') FROM optimizer_stats()});
+# What has another type is not read as what it is not: the worker says so, and goes on when it has its own again.
+my $job = $node->safe_psql('postgres', q{INSERT INTO jobs (name) VALUES ('of another type') RETURNING id});
+for (['jobs', 'model', 'bigint'], ['jobs', 'instructions', 'bigint'], ['job_items', 'job_id', 'integer'])
+{
+	my ($table, $column, $type) = @$_;
+	my $offset = -s $node->logfile;
+	$node->safe_psql('postgres', qq{BEGIN; INSERT INTO job_items (job_id, instance_id, payload) VALUES ($job, 'a', '{"title": "Typed."}');
+		ALTER TABLE $table RENAME $column TO was; ALTER TABLE $table ADD $column $type DEFAULT 1094795585; COMMIT});
+	wait_until("$table.$column as $type: the worker says so", sub { log_lines($node, qr/WARNING:.* cannot claim: column $column has type $type, not /, $offset) });
+	$node->safe_psql('postgres', "ALTER TABLE $table DROP $column; ALTER TABLE $table RENAME was TO $column");
+	all_finished($node);
+}
+is($node->safe_psql('postgres', "SELECT count(*) FROM job_items WHERE job_id = $job AND status = 'DONE'"), 3, '… and goes on when it has its own again');
+
 # What a trigger sets "for the session" ends with the transaction that it ran in.
 $as_owner->(q{CREATE TABLE found (n serial, xact text DEFAULT pg_current_xact_id()::text, flag text, statement_timeout text);
 CREATE FUNCTION leave_settings() RETURNS trigger LANGUAGE plpgsql AS $$
