@@ -120,7 +120,7 @@ struct Stretch {
 
 /* Locks of each what its part still asks for. */
 void LockStretches(const std::vector<Stretch>& stretches, bool to_send) {
-  NoteLocking();
+  const int before = NoteLocking();
   Call([&] {
     DatumArray stores(stretches.size()), priorities(stretches.size()), ids(stretches.size()),
         last_priorities(stretches.size()), last_ids(stretches.size()), limits(stretches.size());
@@ -153,7 +153,7 @@ void LockStretches(const std::vector<Stretch>& stretches, bool to_send) {
     for (const LockedRow& row : part.rows) rows.Add(part.turn.line.RangeOf(KeyOf(row)));
     if (!rows.empty()) NoteLocked(part.turn.name, rows);
   }
-  NoteAllLocked();
+  NoteAllLocked(before);
 }
 
 }  // namespace

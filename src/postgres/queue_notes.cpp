@@ -27,9 +27,10 @@ struct Notes {
   bool any = false;
   std::unordered_map<std::string, Note> stores;
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
-  int locked_at = 0;  /* the deepest nesting level at which rows were locked that are not told of; 0: none */
+  int locked_at = 0; /* the deepest nesting level at which rows were locked that are not told of; 0: none */
+  int unsure_at =
+      0; /* … at which rows were locked, or told of, and nobody knows what a roll-back makes of them */
   int emptied_at = 0; /* the nesting level of the transaction that truncated the table; 0: none did */
-  bool locking = false; /* … or may have been, and nobody knows which */
   bool changed = false;
   bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
   bool ended = false;             /* items of some store */
@@ -76,21 +77,19 @@ void AskForWalk() {
 }
 
 /*
- * Where no rows were locked nothing is told of any store: a load with an exception handler around each row
- * comes here as often as it has rows.
+ * Where a claim was not in what is rolled back nothing is told of any store: a load with an exception handler
+ * around each row comes here as often as it has rows.
  */
-void PostRolledBack(bool locked) {
-  /* A claim of this transaction may have read policies that now never were … */
+void PostRolledBack(bool locked, bool unsure) {
+  /* A claim of this transaction may have read policies that now never were. */
   if (ChangedPolicies()) ForgetStorePolicies();
-  /* … have told of rows as it saw them, or locked more of them than were noted. */
-  const bool unsure = notes.walked_for_change || notes.locking || (locked && notes.changed);
   if (unsure) AskForWalk();
   if (locked) {
     ForEachStore([](FairQueue& queue, const std::string& store, const Note& note) {
       queue.WaitAgain(store, note.locked);
     });
   }
-  if ((unsure || locked) && !IsWorker()) WakeWorker(MyDatabaseId, kNewsWork);
+  if ((locked || unsure) && !IsWorker()) WakeWorker(MyDatabaseId, kNewsWork);
 }
 
 void PostCommitted(const WorkerSlot* slot) {
@@ -115,7 +114,7 @@ static void AtTransactionEnd(XactEvent event, void*) {
   if (!notes.any) return;
   if (const WorkerSlot* const slot = FindSlot(MyDatabaseId); slot != nullptr) {
     if (event == XACT_EVENT_COMMIT) PostCommitted(slot);
-    if (event == XACT_EVENT_ABORT) PostRolledBack(notes.locked_at > 0);
+    if (event == XACT_EVENT_ABORT) PostRolledBack(notes.locked_at > 0, notes.unsure_at > 0);
   }
   /* The worker looks at the queue before it sleeps, whatever it did itself. */
   if (notes.ended && !IsWorker()) notes.news |= kNewsWork;
@@ -130,14 +129,17 @@ static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransac
   if (!notes.any || (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)) return;
   const bool truncated = notes.emptied_at == GetCurrentTransactionNestLevel();
   const bool locked = notes.locked_at == GetCurrentTransactionNestLevel();
+  const bool unsure = notes.unsure_at == GetCurrentTransactionNestLevel();
   if (locked) notes.locked_at--;
+  if (unsure) notes.unsure_at--;
   if (event == SUBXACT_EVENT_COMMIT_SUB) {
     if (truncated) notes.emptied_at--;
     return;
   }
   if (truncated) notes.emptied_at = 0;
-  /* The rows that it had locked are free again at once. */
-  if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack(locked);
+  /* What a claim in it saw may be otherwise again, and the rows that it had locked are free at once. */
+  if (unsure) notes.walked_for_change = false;
+  if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack(locked, unsure);
 }
 
 }  // extern "C"
@@ -173,17 +175,26 @@ void NoteArrival(const std::string& store, const ItemKey& key) {
   if (note.rows < kUnknownRows - 1) note.rows++;
 }
 
-void NoteLocking() {
-  NotesOfTransaction().locking = true;
+static void BeUnsure() {
+  Notes& all = NotesOfTransaction();
+  all.unsure_at = std::max(all.unsure_at, GetCurrentTransactionNestLevel());
 }
 
-void NoteAllLocked() {
-  notes.locking = false;
+int NoteLocking() {
+  const int before = notes.unsure_at;
+  BeUnsure();
+  return before;
 }
 
 void NoteLocked(const std::string& store, const ClaimedRange& rows) {
   NoteOf(store).locked.Add(rows);
   notes.locked_at = std::max(notes.locked_at, GetCurrentTransactionNestLevel());
+}
+
+void NoteAllLocked(int before) {
+  notes.unsure_at = before;
+  /* Their keys may be what this transaction made of them, or there were too many stores to note all. */
+  if (notes.changed) BeUnsure();
 }
 
 void NoteLeft(const std::string& store, const ClaimedRange& rows) {
@@ -224,6 +235,7 @@ bool PostNotes() {
   });
   const bool walk = notes.changed && !notes.walked_for_change;
   notes.walked_for_change |= walk;
+  if (walk) BeUnsure();
   return walk;
 }
 

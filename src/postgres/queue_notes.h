@@ -19,15 +19,17 @@ namespace product_optimizer {
 /* A row of a store that waits from the commit on. */
 void NoteArrival(const std::string& store, const ItemKey& key);
 
-/* A statement is about to lock rows.  Should it fail, nobody knows which ones it had come to … */
-void NoteLocking();
+/* A statement is about to lock rows: should it fail, nobody knows which ones it had come to.  To be passed to
+ * NoteAllLocked(). */
+[[nodiscard]] int NoteLocking();
 
-/* … and else they are told: they wait again if the transaction is rolled back. */
+/* Rows that it locked: they wait again if the transaction is rolled back. */
 void NoteLocked(const std::string& store, const ClaimedRange& rows);
 
-void NoteAllLocked();
+/* All that it locked are noted. */
+void NoteAllLocked(int before);
 
-/* Rows that it left: they can be locked again from the commit on. */
+/* Rows that the transaction had locked, and left: they can be locked again from the commit on. */
 void NoteLeft(const std::string& store, const ClaimedRange& rows);
 
 /* An item of the store ended: what held the store back may not hold it any longer. */
