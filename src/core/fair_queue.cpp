@@ -28,8 +28,8 @@ constexpr double kOneRound = 1;
 /* The first order that a store gets of which the queue is told, or that was served … */
 constexpr std::uint64_t kFirstOrder = std::uint64_t{1} << 63;
 
-/* … and one below it for a store that a look at the table found: they come in the order of their first rows,
- * not in that of their names, which would serve the same ones first after every restart. */
+/* … and one below it for a store that a look at the table found: those of one look come in the order of their
+ * first rows, not in that of their names. */
 std::uint64_t OrderOfFound(const ItemKey& first) {
   return (static_cast<std::uint64_t>(first.id) ^ kFirstOrder) >> 1;
 }

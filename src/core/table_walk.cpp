@@ -18,22 +18,22 @@ constexpr std::uint64_t kNoRoomNs = 100'000'000;
 
 }  // namespace
 
-void TableWalk::BeginStep(std::uint64_t now_ns, WalkStep& step) {
+void TableWalk::BeginStep(std::uint64_t now_ns, bool own_view, WalkStep& step) {
   step.is_first = !under_way_;
   if (!under_way_) {
     number_++;
     under_way_ = true;
-    dirty_ = false;
+    if (!own_view) changed_ = another_ = false;
     took_ns_ = 0;
     behind_[0] = '\0';
   }
+  another_ |= own_view;
   step.walk = number_;
   step.behind = behind_;
   step.began_ns = now_ns;
 }
 
 void TableWalk::EndStep(const WalkStep& step, const StepResult& result, std::uint64_t now_ns) {
-  dirty_ |= result.own_view;
   if (step.walk != number_ || !under_way_) return;
   took_ns_ += now_ns - step.began_ns;
   if (result.reached_end) {
@@ -62,12 +62,12 @@ std::uint64_t TableWalk::RestNs() const {
 std::uint64_t TableWalk::DueNs(std::uint64_t interval_ns, bool has_room) const {
   if (retries_ns_ != 0) return has_room ? retries_ns_ : UINT64_MAX;
   if (under_way_ || !completed_) return 0;
-  return ended_ns_ + std::max(RestNs(), dirty_ ? 0 : interval_ns);
+  return ended_ns_ + std::max(RestNs(), another_ ? 0 : interval_ns);
 }
 
 bool TableWalk::MayWalkWhenIdle(std::uint64_t now_ns) const {
   if (retries_ns_ != 0) return now_ns >= retries_ns_;
-  return under_way_ || !completed_ || lasted_ns_ < kShortNs || now_ns >= ended_ns_ + RestNs();
+  return under_way_ || !completed_ || changed_ || lasted_ns_ < kShortNs || now_ns >= ended_ns_ + RestNs();
 }
 
 }  // namespace product_optimizer

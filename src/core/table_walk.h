@@ -5,7 +5,7 @@
  *   and tells in between, so steps overlap.
  *
  *   What a walk promises: a store that had something waiting when it began, and keeps it, is told to the
- * queue until it ends; where a step had a view of its own, the next walk promises that, and is due at once.
+ *   queue until it ends.  Where a step had a view of its own the next walk promises that, and is due soon.
  *
  *   Plain memory; nothing here throws, and nothing allocates when WalkStep.behind has room for the name.
  */
@@ -31,20 +31,23 @@ struct StepResult {
   std::string_view last_told; /* the last store that it told the queue of; "": of none */
   bool reached_end = false;
   bool found_no_room = false; /* in the queue: the walk waits for room */
-  bool own_view = false;      /* it saw the table as it was before the step, or as its transaction made it */
 };
 
 /* Zeroed memory is a walk that never began. */
 class TableWalk {
  public:
-  /* Of the walk that is under way; else a new one begins. */
-  void BeginStep(std::uint64_t now_ns, WalkStep& step);
+  /* Of the walk that is under way; else a new one begins.  Who has a view of its own sees the table as it was
+   * before, or as its own transaction has made it. */
+  void BeginStep(std::uint64_t now_ns, bool own_view, WalkStep& step);
 
   /* A step of an earlier walk changes nothing of this one. */
   void EndStep(const WalkStep& step, const StepResult& result, std::uint64_t now_ns);
 
   /* Rows changed in a way that nobody told exactly. */
-  void SeeChange() { dirty_ = true; }
+  void SeeChange() { changed_ = another_ = true; }
+
+  /* … since the last walk began, or before it where that had a view of its own. */
+  bool changed() const { return changed_; }
 
   /* All is as if no walk had ever begun, but a step that is under way belongs to none that begins later. */
   void Forget();
@@ -56,7 +59,8 @@ class TableWalk {
    */
   std::uint64_t DueNs(std::uint64_t interval_ns, bool has_room) const;
 
-  /* Whether who found nothing to claim may walk, to be sure. */
+  /* Whether who found nothing to claim may walk, to be sure: when something changed, when it costs next to
+   * nothing, or when the rest is over. */
   bool MayWalkWhenIdle(std::uint64_t now_ns) const;
 
  private:
@@ -65,7 +69,8 @@ class TableWalk {
   char behind_[kLongestInstanceBytes + 1]; /* the store it came to last */
   bool under_way_;
   bool completed_;           /* once at least */
-  bool dirty_;               /* since the walk began */
+  bool changed_;             /* see changed() */
+  bool another_;             /* walk is due soon */
   std::uint64_t number_;     /* of walks that began */
   std::uint64_t took_ns_;    /* so far */
   std::uint64_t ended_ns_;   /* the last one … */

@@ -22,8 +22,8 @@ namespace product_optimizer {
 struct DatabaseQueue {
   QueueState state;
   TableWalk walk;
-  std::uint64_t
-      policies_doubted_ns; /* when all were last to be read again, in case no trigger told of some */
+  /* When all policies were last forgotten, in case no trigger told of a change. */
+  std::uint64_t policies_doubted_ns;
 };
 
 Size SharedQueuesSize();

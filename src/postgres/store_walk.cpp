@@ -54,9 +54,10 @@ constexpr std::uint32_t kFewLeft = 1000;
 WalkStep BeginStep() {
   WalkStep step;
   step.behind.reserve(kLongestInstanceBytes);
+  const bool own_view = IsolationUsesXactSnapshot() || TransactionIdIsValid(GetTopTransactionIdIfAny());
   QueueScope scope;
   const std::uint64_t now_ns = NowNs();
-  scope.walk().BeginStep(now_ns, step);
+  scope.walk().BeginStep(now_ns, own_view, step);
   if (!step.is_first) return step;
   scope.queue().ForgetOverflow();
   if (now_ns >= scope.policies_doubted_ns() + kPoliciesNs) {
@@ -117,17 +118,21 @@ bool WalkOn(std::int64_t stores) {
   if (told > 0) result.last_told = found[told - 1].store;
   result.found_no_room = told < found.size();
   result.reached_end = !result.found_no_room && static_cast<std::int64_t>(found.size()) < stores;
-  result.own_view = IsolationUsesXactSnapshot() || TransactionIdIsValid(GetTopTransactionIdIfAny());
   QueueScope scope;
   scope.walk().EndStep(step, result, NowNs());
   return result.reached_end;
 }
 
 bool WalkUntilFound() {
+  bool once_more = true;
   for (int step = 0; step < kMostSteps; step++) {
     const bool ended = WalkOn(kStoresPerStep);
-    if (LookAtQueue().waiting > 0) return true;
-    if (ended) break;
+    QueueScope scope;
+    if (scope.queue().waiting() > 0) return true;
+    if (!ended) continue;
+    /* Others may have begun this walk before the change. */
+    if (!once_more || !scope.walk().changed()) break;
+    once_more = false;
   }
   return false;
 }

@@ -5,6 +5,9 @@
 #include <map>
 #include <random>
 #include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace product_optimizer {
 namespace {
@@ -24,9 +27,9 @@ StepResult TheEnd() {
   return result;
 }
 
-WalkStep Begin(TableWalk& walk, std::uint64_t now_ns = 0) {
+WalkStep Begin(TableWalk& walk, std::uint64_t now_ns = 0, bool own_view = false) {
   WalkStep step;
-  walk.BeginStep(now_ns, step);
+  walk.BeginStep(now_ns, own_view, step);
   return step;
 }
 
@@ -92,16 +95,16 @@ TEST(TableWalk, IsDueAtOnceThenEveryIntervalAndSoonAfterAChange) {
 
 TEST(TableWalk, WhatOneHasSeenAloneIsLookedAtAgain) {
   TableWalk walk{};
-  StepResult result = TheEnd();
-  result.own_view = true;
-  walk.EndStep(Begin(walk), result, 1 * kMs);
+  walk.EndStep(Begin(walk, 0, true), TheEnd(), 1 * kMs);
   EXPECT_EQ(walk.DueNs(kInterval, true), 1 * kMs + 9 * kMs);
 
-  const WalkStep late = Begin(walk, 10 * kMs);
+  walk.EndStep(Begin(walk, 10 * kMs), ToldUpTo("m"), 10 * kMs);
+  walk.EndStep(Begin(walk, 10 * kMs, true), ToldUpTo("p"), 10 * kMs);
   walk.EndStep(Begin(walk, 10 * kMs), TheEnd(), 11 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 11 * kMs + kInterval);
-  walk.EndStep(late, result, 12 * kMs);
-  EXPECT_LT(walk.DueNs(kInterval, true), kInterval) << "also of a step whose walk has ended since";
+  EXPECT_EQ(walk.DueNs(kInterval, true), 11 * kMs + 9 * kMs) << "also when others took the other steps";
+
+  walk.EndStep(Begin(walk, 20 * kMs), TheEnd(), 20 * kMs);
+  EXPECT_EQ(walk.DueNs(kInterval, true), 20 * kMs + kInterval);
 }
 
 TEST(TableWalk, WaitsForRoom) {
@@ -127,6 +130,20 @@ TEST(TableWalk, WhoHasNothingToDoWalksIfThatIsShortOrTheRestIsOver) {
   walk.EndStep(Begin(walk, 10 * kMs), TheEnd(), 30 * kMs);
   EXPECT_FALSE(walk.MayWalkWhenIdle(30 * kMs + 9 * 20 * kMs - 1));
   EXPECT_TRUE(walk.MayWalkWhenIdle(30 * kMs + 9 * 20 * kMs));
+}
+
+TEST(TableWalk, WhoHasNothingToDoWalksAtOnceWhenSomethingChanged) {
+  TableWalk walk{};
+  walk.EndStep(Begin(walk, 0), TheEnd(), 20 * kMs);
+  EXPECT_FALSE(walk.MayWalkWhenIdle(20 * kMs));
+  walk.SeeChange();
+  EXPECT_TRUE(walk.MayWalkWhenIdle(20 * kMs));
+  walk.EndStep(Begin(walk, 20 * kMs, true), TheEnd(), 40 * kMs);
+  EXPECT_TRUE(walk.MayWalkWhenIdle(40 * kMs)) << "this one may not have seen it";
+  walk.EndStep(Begin(walk, 40 * kMs), TheEnd(), 60 * kMs);
+  EXPECT_FALSE(walk.MayWalkWhenIdle(60 * kMs));
+  walk.EndStep(Begin(walk, 60 * kMs, true), TheEnd(), 80 * kMs);
+  EXPECT_FALSE(walk.MayWalkWhenIdle(80 * kMs)) << "a view of one's own is no change";
 }
 
 /*
@@ -164,7 +181,7 @@ void WalkTogether(unsigned seed) {
     }
     Walker& walker = walkers[static_cast<std::size_t>(below(3))];
     if (!walker.walks) {
-      walk.BeginStep(0, walker.step);
+      walk.BeginStep(0, false, walker.step);
       walker.walks = true;
       walker.has_read = false;
       if (!walker.step.is_first) continue;
