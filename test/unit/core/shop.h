@@ -105,6 +105,8 @@ class Shop {
     const auto found = policies.find(name);
     return found == policies.end() ? Policy{} : found->second;
   }
+  /* Turns that nobody reported yet. */
+  std::uint32_t turns_under_way() const { return state_.claims[0] + state_.claims[1]; }
   StorePool* pool() { return reinterpret_cast<StorePool*>(memory_.data()); }
 
   std::map<std::string, std::set<ItemKey>> waiting;
