@@ -75,6 +75,19 @@ TEST_F(ServedStore, WhatAWalkMayHaveSeenIsNotPassedOverByAClaimUnderWay) {
   EXPECT_EQ(shop.waiting["a"].begin()->id, 53);
 }
 
+/* A walk knows all that waits in a store, so an urgent row does not bring the store back to its start. */
+TEST(FairQueue, AnUrgentRowOfAStoreThatAWalkFoundDoesNotMakeItBeReadAnew) {
+  Shop shop;
+  for (std::int64_t id = 1; id <= 100; id++) shop.waiting["a"].insert({id, 0});
+  shop.queue.Found("a", {1, 0});
+  for (int i = 0; i < 10; i++) shop.ClaimNow(5);
+  shop.waiting["a"].insert({101, -1});
+  shop.queue.Post("a", Only({101, -1}), 1);
+  const Turn turn = shop.Begin(5).turns[0];
+  EXPECT_EQ(turn.line.gap_begin.id, 101);
+  EXPECT_EQ(turn.line.gap_end.id, 50);
+}
+
 /* A claim that asks a store a second time goes on where it was, and does not see what was posted in between.
  */
 TEST(FairQueue, ARowThatIsPostedBetweenTwoPassesOfAClaimIsNotHidden) {
