@@ -10,8 +10,12 @@ namespace {
 /* The share of the time that may go into walking is one in so many. */
 constexpr std::uint64_t kShare = 10;
 
-/* So short a walk is always worth it to somebody who has nothing else to do. */
+/* So short a walk is always worth it to somebody who has nothing else to do … */
 constexpr std::uint64_t kShortNs = 5'000'000;
+
+/* … and so short a one when something changed: with many dead entries, as under an old snapshot, it can take
+ * seconds, and there may be a change before each look. */
+constexpr std::uint64_t kShortForChangeNs = 100'000'000;
 
 /* How often a walk that found no room looks for some at most. */
 constexpr std::uint64_t kNoRoomNs = 100'000'000;
@@ -67,7 +71,8 @@ std::uint64_t TableWalk::DueNs(std::uint64_t interval_ns, bool has_room) const {
 
 bool TableWalk::MayWalkWhenIdle(std::uint64_t now_ns) const {
   if (retries_ns_ != 0) return now_ns >= retries_ns_;
-  return under_way_ || !completed_ || changed_ || lasted_ns_ < kShortNs || now_ns >= ended_ns_ + RestNs();
+  return under_way_ || !completed_ || lasted_ns_ < (changed_ ? kShortForChangeNs : kShortNs) ||
+         now_ns >= ended_ns_ + RestNs();
 }
 
 }  // namespace product_optimizer

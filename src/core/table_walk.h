@@ -59,8 +59,8 @@ class TableWalk {
    */
   std::uint64_t DueNs(std::uint64_t interval_ns, bool has_room) const;
 
-  /* Whether who found nothing to claim may walk, to be sure: when something changed, when it costs next to
-   * nothing, or when the rest is over. */
+  /* Whether who found nothing to claim may walk, to be sure: when it costs next to nothing, or not much and
+   * something changed, or when the rest is over. */
   bool MayWalkWhenIdle(std::uint64_t now_ns) const;
 
  private:

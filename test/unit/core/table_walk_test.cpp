@@ -144,6 +144,11 @@ TEST(TableWalk, WhoHasNothingToDoWalksAtOnceWhenSomethingChanged) {
   EXPECT_FALSE(walk.MayWalkWhenIdle(60 * kMs));
   walk.EndStep(Begin(walk, 60 * kMs, true), TheEnd(), 80 * kMs);
   EXPECT_FALSE(walk.MayWalkWhenIdle(80 * kMs)) << "a view of one's own is no change";
+  walk.EndStep(Begin(walk, 100 * kMs), TheEnd(), 200 * kMs);
+  walk.SeeChange();
+  EXPECT_FALSE(walk.MayWalkWhenIdle(200 * kMs))
+      << "it takes long, and there may be a change before each look";
+  EXPECT_TRUE(walk.MayWalkWhenIdle(200 * kMs + 9 * 100 * kMs));
 }
 
 /*
