@@ -104,8 +104,14 @@ SELECT refused($$ INSERT INTO stores (instance_id) VALUES (repeat('x', 256)) $$)
 SELECT refused($$ INSERT INTO rate_limits (model, requests_per_minute) VALUES ('m', 0) $$);
 SELECT refused($$ INSERT INTO rate_limits (model, tokens_per_minute) VALUES ('m', -5) $$);
 SELECT refused($$ INSERT INTO rate_limits (model) VALUES (repeat('m', 201)) $$);
+-- What becomes of a waiting row is refused as its constraints say.
+SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET instance_id = NULL; END' $$);
+SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET priority = NULL; END' $$);
+SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET run_after = NULL; END' $$);
+SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET instance_id = repeat(''x'', 2000); END' $$);
 SELECT refused($$ SELECT wake_worker() $$);
 SELECT refused($$ SELECT schedule_item() $$);
+SELECT refused($$ SELECT requeue_item() $$);
 -- Triggers that were made for something else do not crash.
 CREATE TABLE elsewhere (LIKE job_items INCLUDING DEFAULTS);
 CREATE FUNCTION misused(trigger text) RETURNS text LANGUAGE plpgsql AS $$
@@ -124,6 +130,9 @@ SELECT misused('BEFORE INSERT ON elsewhere EXECUTE FUNCTION note_arrivals()');
 SELECT misused('AFTER UPDATE ON elsewhere REFERENCING NEW TABLE AS arrived EXECUTE FUNCTION note_arrivals()');
 SELECT misused('AFTER INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION wake_worker()');
 SELECT misused('BEFORE UPDATE ON elsewhere EXECUTE FUNCTION wake_worker()');
+SELECT misused('BEFORE UPDATE ON elsewhere FOR EACH ROW EXECUTE FUNCTION schedule_item()');
+SELECT misused('BEFORE INSERT ON elsewhere FOR EACH ROW EXECUTE FUNCTION requeue_item()');
+SELECT misused('AFTER UPDATE ON elsewhere FOR EACH ROW EXECUTE FUNCTION requeue_item()');
 DROP FUNCTION misused;
 DROP TABLE elsewhere;
 SELECT count(*) FROM job_items;

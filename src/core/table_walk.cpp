@@ -63,10 +63,11 @@ std::uint64_t TableWalk::RestNs() const {
   return lasted_ns_ * (kShare - 1);
 }
 
-std::uint64_t TableWalk::DueNs(std::uint64_t interval_ns, bool has_room) const {
+std::uint64_t TableWalk::DueNs(std::uint64_t interval_ns, bool has_room, bool is_empty) const {
   if (retries_ns_ != 0) return has_room ? retries_ns_ : UINT64_MAX;
   if (under_way_ || !completed_) return 0;
-  return ended_ns_ + std::max(RestNs(), another_ ? 0 : interval_ns);
+  const bool soon = another_ || (is_empty && changed_);
+  return ended_ns_ + std::max(RestNs(), soon ? 0 : interval_ns);
 }
 
 bool TableWalk::MayWalkWhenIdle(std::uint64_t now_ns) const {

@@ -46,18 +46,22 @@ class TableWalk {
   /* Rows changed in a way that nobody told exactly. */
   void SeeChange() { changed_ = another_ = true; }
 
-  /* … since the last walk began, or before it where that had a view of its own. */
+  /* Rows changed, and the queue was told of those that wait, as far as a trigger can see: only who has
+   * nothing else to do looks whether there are more. */
+  void SeeToldChange() { changed_ = true; }
+
+  /* Either of them since the last walk began, or before it where that had a view of its own. */
   bool changed() const { return changed_; }
 
   /* All is as if no walk had ever begun, but a step that is under way belongs to none that begins later. */
   void Forget();
 
   /*
-   * When the next step is due: at once while a walk is under way, soon when something changed, else every
-   * interval.  Walking takes a tenth of the time at most.  A walk that found no room goes on when there is
-   * some; UINT64_MAX: not before.
+   * When the next step is due: at once while a walk is under way, soon when something changed that nobody
+   * told, or anything at all and the queue is empty, else every interval.  Walking takes a tenth of the time
+   * at most. A walk that found no room goes on when there is some; UINT64_MAX: not before.
    */
-  std::uint64_t DueNs(std::uint64_t interval_ns, bool has_room) const;
+  std::uint64_t DueNs(std::uint64_t interval_ns, bool has_room, bool is_empty) const;
 
   /* Whether who found nothing to claim may walk, to be sure: when it costs next to nothing, or not much and
    * something changed, or when the rest is over. */

@@ -66,7 +66,8 @@ constexpr const char* kHandOver = "hand_over_optimizer(regrole)"; /* for superus
 
 /* For nobody: they run as triggers. */
 constexpr const char* kTriggerFunctions =
-    "wake_worker(), note_arrivals(), schedule_item(), apply_store_access(), unpack_payload(), check_params()";
+    "wake_worker(), note_arrivals(), schedule_item(), requeue_item(), apply_store_access(), unpack_payload(),"
+    " check_params()";
 
 constexpr const char* kViews = "job_progress, store_progress";
 

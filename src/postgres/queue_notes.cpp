@@ -30,9 +30,10 @@ struct Notes {
   int locked_at = 0; /* the deepest nesting level at which rows were locked that are not told of; 0: none */
   int unsure_at =
       0; /* … at which rows were locked, or told of, and nobody knows what a roll-back makes of them */
-  int emptied_at = 0; /* the nesting level of the transaction that truncated the table; 0: none did */
-  bool changed = false;
-  bool walked_for_change = false; /* a claim of this transaction has looked at its own changes */
+  int emptied_at = 0;   /* the nesting level of the transaction that truncated the table; 0: none did */
+  bool changed = false; /* rows, in whatever way */
+  bool untold = false;  /* there were too many stores to note all */
+  bool looked_for_untold = false; /* a claim of this transaction did */
   bool ended = false;             /* items of some store */
   std::uint32_t news = 0;
 };
@@ -101,7 +102,13 @@ void PostCommitted(const WorkerSlot* slot) {
     if (note.ended) queue.Unpark(store);
   });
   if (ChangedPolicies()) ForgetStorePolicies();
-  if (notes.changed) AskForWalk();
+  if (notes.untold) AskForWalk();
+  if (notes.changed) {
+    QueueScope scope;
+    scope.walk().SeeToldChange();
+    /* While others wait, nobody looks for more. */
+    if (scope.queue().waiting() == 0) notes.news |= kNewsWork | kNewsDue;
+  }
 }
 
 }  // namespace
@@ -138,7 +145,7 @@ static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransac
   }
   if (truncated) notes.emptied_at = 0;
   /* What a claim in it saw may be otherwise again, and the rows that it had locked are free at once. */
-  if (unsure) notes.walked_for_change = false;
+  if (unsure) notes.looked_for_untold = false;
   if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack(locked, unsure);
 }
 
@@ -160,7 +167,8 @@ static Note& NoteOf(const std::string& store) {
   Notes& all = NotesOfTransaction();
   static Note beyond;
   if (all.stores.size() >= kMostStores && all.stores.count(store) == 0) {
-    all.changed = true; /* a walk finds them as well */
+    all.untold = true; /* a walk finds them as well */
+    all.looked_for_untold = false;
     return beyond = Note{};
   }
   const auto [place, is_new] = all.stores.try_emplace(store);
@@ -194,7 +202,7 @@ void NoteLocked(const std::string& store, const ClaimedRange& rows) {
 void NoteAllLocked(int before) {
   notes.unsure_at = before;
   /* Their keys may be what this transaction made of them, or there were too many stores to note all. */
-  if (notes.changed) BeUnsure();
+  if (notes.changed || notes.untold) BeUnsure();
 }
 
 void NoteLeft(const std::string& store, const ClaimedRange& rows) {
@@ -208,8 +216,6 @@ void NoteEnded(const std::string& store) {
 
 void NoteChange() {
   NotesOfTransaction().changed = true;
-  notes.walked_for_change = false;
-  notes.news |= kNewsWork | kNewsDue;
 }
 
 bool ChangedPolicies() {
@@ -233,8 +239,8 @@ bool PostNotes() {
     if (note.rows > note.told) queue.Post(store, note.arrived, note.rows - note.told);
     note.told = note.rows;
   });
-  const bool walk = notes.changed && !notes.walked_for_change;
-  notes.walked_for_change |= walk;
+  const bool walk = notes.untold && !notes.looked_for_untold;
+  notes.looked_for_untold |= walk;
   if (walk) BeUnsure();
   return walk;
 }

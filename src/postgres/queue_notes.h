@@ -35,7 +35,7 @@ void NoteLeft(const std::string& store, const ClaimedRange& rows);
 /* An item of the store ended: what held the store back may not hold it any longer. */
 void NoteEnded(const std::string& store);
 
-/* Rows changed, and nobody knows which. */
+/* Rows changed: those that wait now were told of, as far as a trigger can see. */
 void NoteChange();
 
 /* This transaction changed rows of stores or rate_limits, which others do not see yet. */

@@ -25,11 +25,6 @@ const TriggerData* AsTriggerAfterStatement(FunctionCallInfo fcinfo) {
   return as_expected ? trigger : nullptr;
 }
 
-bool IsText(const text* value, const char* expected) {
-  const std::size_t length = VARSIZE_ANY_EXHDR(value);
-  return length == strlen(expected) && memcmp(VARDATA_ANY(value), expected, length) == 0;
-}
-
 /* A value of a column that is never null. */
 Datum ValueOf(TupleTableSlot* slot, int column) {
   bool is_null;
@@ -74,9 +69,9 @@ void NoteInserted(const TriggerData* trigger) {
     while (tuplestore_gettupleslot(inserted, true, false, slot)) {
       CHECK_FOR_INTERRUPTS();
       CheckPayload(trigger->tg_relation, ValueOf(slot, payload));
-      const text* const state = DatumGetTextPP(ValueOf(slot, status));
-      const bool is_pending = IsText(state, "PENDING");
-      if (!is_pending && !IsText(state, "SCHEDULED")) continue;
+      const Datum state = ValueOf(slot, status);
+      const bool is_pending = IsWord(state, "PENDING");
+      if (!is_pending && !IsWord(state, "SCHEDULED")) continue;
       if (is_pending || is_any_capped) KeyFromDatum(ValueOf(slot, instance), store);
       if (is_any_capped) waiting.insert(store);
       if (!is_pending) {

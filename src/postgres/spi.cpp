@@ -118,6 +118,12 @@ void ConvertToUtf8(std::string& value) {
   pfree(converted);
 }
 
+bool IsWord(Datum datum, const char* word) {
+  const text* const value = DatumGetTextPP(datum);
+  const std::size_t length = VARSIZE_ANY_EXHDR(value);
+  return length == strlen(word) && memcmp(VARDATA_ANY(value), word, length) == 0;
+}
+
 void TextFromDatum(Datum datum, std::string& value) {
   CopyText(datum, value);
   ConvertToUtf8(value);

@@ -68,6 +68,9 @@ void RefuseNullColumn(bool is_null, const char* name);
 void TextFromDatum(Datum datum, std::string& value);
 bool TextColumn(std::uint64_t row, int column, std::string& value); /* false and "" when null */
 
+/* Whether a text is this one, which is ASCII. */
+bool IsWord(Datum datum, const char* word);
+
 /* From the database's encoding to valid UTF-8, in place. */
 void ConvertToUtf8(std::string& value);
 

@@ -147,7 +147,9 @@ void LookAtOwnRows(std::int64_t max_items) {
 
 std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
   QueueScope scope;
-  return scope.walk().DueNs(scope.queue().overflowed() ? 0 : interval_ns, scope.queue().waiting() < kFewLeft);
+  const FairQueue& queue = scope.queue();
+  return scope.walk().DueNs(queue.overflowed() ? 0 : interval_ns, queue.waiting() < kFewLeft,
+                            queue.waiting() == 0);
 }
 
 bool MayWalkWhenIdle(std::uint64_t now_ns) {

@@ -3,7 +3,7 @@
 
 CREATE FUNCTION wake_worker() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_wake_worker';
-COMMENT ON FUNCTION wake_worker() IS 'Internal trigger: tells the fair queue of changed rows or policies, and wakes the worker, when the transaction commits.';
+COMMENT ON FUNCTION wake_worker() IS 'Internal trigger: tells the fair queue that rows or policies changed, and wakes the worker, when the transaction commits.';
 
 CREATE FUNCTION note_arrivals() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_note_arrivals';
@@ -11,13 +11,21 @@ COMMENT ON FUNCTION note_arrivals() IS 'Internal trigger: tells the fair queue o
 
 CREATE FUNCTION schedule_item() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_schedule_item';
-COMMENT ON FUNCTION schedule_item() IS 'Internal trigger: a PENDING item whose run_after lies ahead becomes SCHEDULED.';
+COMMENT ON FUNCTION schedule_item() IS 'Internal trigger: an inserted PENDING item whose run_after lies ahead becomes SCHEDULED.';
 
-CREATE TRIGGER schedule_item BEFORE INSERT OR UPDATE OF status, run_after ON job_items
+CREATE FUNCTION requeue_item() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_requeue_item';
+COMMENT ON FUNCTION requeue_item() IS 'Internal trigger: an item that an UPDATE leaves PENDING becomes SCHEDULED where its run_after lies ahead. The fair queue is told of the others, and the worker of those SCHEDULED, when the transaction commits.';
+
+CREATE TRIGGER schedule_item BEFORE INSERT ON job_items
   FOR EACH ROW WHEN (NEW.status = 'PENDING' AND NEW.run_after > pg_catalog.clock_timestamp())
   EXECUTE FUNCTION schedule_item();
 
--- Statement triggers only: COPY stays fast, and an insert of many rows pays once.
+-- Of the rows that an UPDATE changes few come to wait, and only those pay for the call.
+CREATE TRIGGER requeue_item BEFORE UPDATE OF status, run_after, instance_id, priority ON job_items
+  FOR EACH ROW WHEN (NEW.status IN ('PENDING', 'SCHEDULED')) EXECUTE FUNCTION requeue_item();
+
+-- COPY stays fast, and an insert of many rows pays once.
 CREATE TRIGGER note_arrivals AFTER INSERT ON job_items
   REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION note_arrivals();
 

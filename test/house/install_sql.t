@@ -29,7 +29,7 @@ sub statements {
 sub short { my ($statement) = @_; (my $line = $statement->{text}) =~ s/\s+/ /g; $line =~ s/^ //; return substr $line, 0, 60 }
 
 # These run no SQL; each backend's own search_path may stay.
-my %no_sql = map { $_ => 1 } qw(wake_worker note_arrivals schedule_item);
+my %no_sql = map { $_ => 1 } qw(wake_worker note_arrivals schedule_item requeue_item);
 
 my %checks = (
     'every function that can be called is in C' => sub {
@@ -98,7 +98,7 @@ for my $name (sort keys %checks) {
 is(join(' ', map { $_->{bare} } statements("SELECT 'it''s; -- no comment', \$x\$ ; \$x\$; -- a comment; \n SELECT 2")), "SELECT '', ''  \n SELECT 2", 'quotes and comments are told apart');
 
 # What runs no SQL: no statement is executed in the bodies of these entry points, nor in the files' helpers for them.
-my $triggers = slurp('src/postgres/queue_triggers.cpp') . slurp('src/postgres/schedule_item.cpp');
+my $triggers = slurp('src/postgres/queue_triggers.cpp') . slurp('src/postgres/row_triggers.cpp');
 for my $function (sort keys %no_sql) {
     my ($body) = $triggers =~ /^Datum product_optimizer_$function\(PG_FUNCTION_ARGS\) \{(.*?)^\}/ms;
     ok(defined $body && $body !~ /\bExecute\w*\(|\bSPI_(exec|connect|prepare)/, "$function() runs no SQL");

@@ -59,7 +59,7 @@ RESET ROLE;
 REVOKE ALL ON SCHEMA :schema FROM fresh_role;
 
 -- Every function pins its search_path, pg_temp last; these need none: they run no SQL.
-SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['note_arrivals', 'schedule_item', 'wake_worker'], 'only what runs no SQL has no search_path of its own')
+SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['note_arrivals', 'requeue_item', 'schedule_item', 'wake_worker'], 'only what runs no SQL has no search_path of its own')
   FROM member m JOIN pg_proc p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass
  WHERE NOT EXISTS (SELECT FROM unnest(p.proconfig) s WHERE s LIKE 'search_path=%');
 SELECT is(s, 'search_path=' || quote_ident(:'schema') || ', pg_temp', p.proname || ' has the extension''s schema, then pg_temp, and nothing else')
@@ -81,8 +81,8 @@ SELECT ok(length(obj_description(m.objid, m.classid::regclass::name)) > 20, m.na
   FROM member m WHERE m.classid <> 'pg_type'::regclass ORDER BY m.name;
 SELECT ok(obj_description(p.oid, 'pg_proc') ~ '22004|22023|22001' OR p.pronargs = 0, p.proname || ' says what it raises')
   FROM member m JOIN pg_proc p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass
- WHERE p.proname NOT IN ('wake_worker', 'note_arrivals', 'schedule_item', 'apply_store_access', 'unpack_payload', 'check_params') ORDER BY p.proname;
-SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['apply_store_access', 'check_params', 'note_arrivals', 'schedule_item', 'unpack_payload', 'wake_worker'], 'what is internal says so')
+ WHERE p.proname NOT IN ('wake_worker', 'note_arrivals', 'schedule_item', 'requeue_item', 'apply_store_access', 'unpack_payload', 'check_params') ORDER BY p.proname;
+SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['apply_store_access', 'check_params', 'note_arrivals', 'requeue_item', 'schedule_item', 'unpack_payload', 'wake_worker'], 'what is internal says so')
   FROM member m JOIN pg_proc p ON p.oid = m.objid AND m.classid = 'pg_proc'::regclass WHERE obj_description(p.oid, 'pg_proc') LIKE 'Internal%';
 
 SELECT * FROM finish();

@@ -52,6 +52,13 @@ all_done('COPY');
 sql(row('a', 'FAILED'));
 sql(q{UPDATE job_items SET status = 'PENDING', instance_id = 'moved', priority = 7 WHERE status = 'FAILED'});
 all_done('an update that moves it to another store');
+sql(row('a', 'FAILED'));
+sql(q{
+	CREATE FUNCTION never_failed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := 'PENDING'; RETURN NEW; END $$;
+	CREATE TRIGGER z_never_failed BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'FAILED') EXECUTE FUNCTION never_failed()});
+sql(q{UPDATE job_items SET priority = 1 WHERE status = 'FAILED'});
+sql('DROP TRIGGER z_never_failed ON job_items');
+all_done('a trigger of the application that makes it PENDING behind those of the extension');
 sql('BEGIN; ' . row('a') . "; SAVEPOINT s; " . row('b') . '; ROLLBACK TO s; COMMIT');
 $rows--;
 all_done('a transaction of which a part was rolled back');
@@ -98,6 +105,28 @@ paused('… because its session is terminated', sub {
 paused('release_item()', sub { sql('SELECT release_item(id, attempts) FROM claim_pending_items()') });
 paused('fail_item() with a delay', sub { sql(q{SELECT fail_item(id, attempts, 'later', true, '50 ms') FROM claim_pending_items()}) });
 
+# While others wait, too, the next claim finds what an update put into the line: nobody has to look at the table for it.
+paused('an update while others wait', sub {
+	my $woken = q{SELECT count(*) FROM claim_pending_items(3, 1) WHERE instance_id = 'woken'};
+	sql(row('woken', 'FAILED'));
+	sql(q{UPDATE job_items SET status = 'PENDING' WHERE instance_id = 'woken'});
+	is(sql($woken), 1, 'a row that an update put into the line is claimed in its turn');
+	is(sql("BEGIN; SELECT count(release_item(id, attempts)) FROM job_items WHERE status = 'RUNNING'; $woken; ROLLBACK"), "3\n1",
+		'… also in the transaction that released it');
+	sql(q{UPDATE job_items SET status = 'PENDING' WHERE status = 'RUNNING'});
+	is(sql("BEGIN; UPDATE job_items SET instance_id = 'woken', priority = 3 WHERE instance_id = 'b'; $woken; ROLLBACK"), 1, '… and one of the same transaction');
+	is(sql(q{SELECT count(*) FROM claim_pending_items()}), 4, 'a roll-back leaves no row out');
+	sql("SELECT release_item(id, attempts) FROM job_items WHERE status = 'RUNNING'");
+});
+
+# … and an item whose time it brought forward is due, though nobody looks at the table.
+paused('an update of run_after while others wait', sub {
+	$rows++;
+	sql(q{INSERT INTO job_items (instance_id, payload, run_after) VALUES ('later', '{"title": "Later."}', now() + interval '1 day')});
+	sql(q{UPDATE job_items SET run_after = now() WHERE instance_id = 'later'});
+	wait_for($node, 'an item that an update made due gets into line', q{SELECT status = 'PENDING' FROM job_items WHERE instance_id = 'later'}, seconds => 20);
+});
+
 # A trigger of the application, inside a statement of the extension: the next claim finds what it put into the line,
 # although others wait as well.
 sql(q{
@@ -136,7 +165,6 @@ all_done('a row that was locked when the claim came by');
 
 # Under load nothing is idle: found within rescan_interval, not behind the backlog.
 configure($node, poll_interval => undef, rescan_interval => '1s', requests_per_minute => 6000, burst_seconds => 0.5);
-sql(q{INSERT INTO job_items (instance_id, payload) SELECT 'big', '{"title": "Big."}' FROM generate_series(1, 3000)});
 sql('BEGIN; SET LOCAL session_replication_role = replica; ' . row('quiet') . '; COMMIT');
 wait_for($node, 'found', q{SELECT status = 'DONE' FROM job_items WHERE instance_id = 'quiet'}, quiet => 1);
 cmp_ok(sql(q{SELECT count(*) FROM job_items WHERE instance_id = 'big' AND status = 'PENDING'}), '>', 500,

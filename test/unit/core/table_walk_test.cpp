@@ -73,7 +73,7 @@ TEST(TableWalk, NorDoesOneFromBeforeAllWasForgotten) {
   const WalkStep late = Begin(walk);
   walk.Forget();
   walk.EndStep(late, TheEnd(), 0);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 0U);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 0U);
   Begin(walk);
   walk.EndStep(late, ToldUpTo("z"), 0);
   EXPECT_EQ(Begin(walk).behind, "");
@@ -81,30 +81,46 @@ TEST(TableWalk, NorDoesOneFromBeforeAllWasForgotten) {
 
 TEST(TableWalk, IsDueAtOnceThenEveryIntervalAndSoonAfterAChange) {
   TableWalk walk{};
-  EXPECT_EQ(walk.DueNs(kInterval, true), 0U);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 0U);
   const WalkStep step = Begin(walk, 100 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 0U);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 0U);
   walk.EndStep(step, TheEnd(), 120 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 120 * kMs + kInterval);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 120 * kMs + kInterval);
   walk.SeeChange();
-  EXPECT_EQ(walk.DueNs(kInterval, true), 120 * kMs + 9 * 20 * kMs) << "a tenth of the time";
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 120 * kMs + 9 * 20 * kMs) << "a tenth of the time";
   Begin(walk, 300 * kMs);
   walk.EndStep(Begin(walk, 300 * kMs), TheEnd(), 301 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 301 * kMs + kInterval) << "the walk has seen the change";
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 301 * kMs + kInterval) << "the walk has seen the change";
+}
+
+TEST(TableWalk, AChangeThatWasToldIsLookedAtByWhoHasNothingElseToDo) {
+  TableWalk walk{};
+  walk.EndStep(Begin(walk), TheEnd(), 20 * kMs);
+  EXPECT_EQ(walk.DueNs(kInterval, true, true), 20 * kMs + kInterval);
+  walk.SeeToldChange();
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 20 * kMs + kInterval) << "others wait";
+  EXPECT_EQ(walk.DueNs(kInterval, true, true), 20 * kMs + 9 * 20 * kMs);
+  EXPECT_TRUE(walk.MayWalkWhenIdle(20 * kMs));
+  walk.EndStep(Begin(walk, 30 * kMs, true), TheEnd(), 50 * kMs);
+  EXPECT_TRUE(walk.changed()) << "it had a view of its own";
+  walk.EndStep(Begin(walk, 50 * kMs), TheEnd(), 70 * kMs);
+  EXPECT_FALSE(walk.changed());
+  EXPECT_EQ(walk.DueNs(kInterval, true, true), 70 * kMs + kInterval);
 }
 
 TEST(TableWalk, WhatOneHasSeenAloneIsLookedAtAgain) {
   TableWalk walk{};
   walk.EndStep(Begin(walk, 0, true), TheEnd(), 1 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 1 * kMs + 9 * kMs);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 1 * kMs + 9 * kMs);
 
   walk.EndStep(Begin(walk, 10 * kMs), ToldUpTo("m"), 10 * kMs);
   walk.EndStep(Begin(walk, 10 * kMs, true), ToldUpTo("p"), 10 * kMs);
   walk.EndStep(Begin(walk, 10 * kMs), TheEnd(), 11 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 11 * kMs + 9 * kMs) << "also when others took the other steps";
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 11 * kMs + 9 * kMs)
+      << "also when others took the other steps";
 
   walk.EndStep(Begin(walk, 20 * kMs), TheEnd(), 20 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 20 * kMs + kInterval);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 20 * kMs + kInterval);
 }
 
 TEST(TableWalk, WaitsForRoom) {
@@ -112,14 +128,14 @@ TEST(TableWalk, WaitsForRoom) {
   StepResult result = ToldUpTo("m");
   result.found_no_room = true;
   walk.EndStep(Begin(walk, 10 * kMs), result, 20 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, false), UINT64_MAX);
-  EXPECT_EQ(walk.DueNs(kInterval, true), 120 * kMs);
+  EXPECT_EQ(walk.DueNs(kInterval, false, false), UINT64_MAX);
+  EXPECT_EQ(walk.DueNs(kInterval, true, false), 120 * kMs);
   EXPECT_FALSE(walk.MayWalkWhenIdle(119 * kMs));
   EXPECT_TRUE(walk.MayWalkWhenIdle(120 * kMs));
   const WalkStep next = Begin(walk, 120 * kMs);
   EXPECT_EQ(next.behind, "m");
   walk.EndStep(next, ToldUpTo("p"), 121 * kMs);
-  EXPECT_EQ(walk.DueNs(kInterval, false), 0U);
+  EXPECT_EQ(walk.DueNs(kInterval, false, false), 0U);
 }
 
 TEST(TableWalk, WhoHasNothingToDoWalksIfThatIsShortOrTheRestIsOver) {
@@ -206,10 +222,10 @@ void WalkTogether(unsigned seed) {
       walker.last_told = walker.found.empty() ? "" : walker.found.back();
       walker.result.last_told = walker.last_told;
       walker.result.reached_end = walker.found.size() < walker.stride;
-      const bool went = walk.DueNs(kInterval, true) == 0;
+      const bool went = walk.DueNs(kInterval, true, false) == 0;
       walk.EndStep(walker.step, walker.result, 0);
       walker.walks = false;
-      if (!went || walk.DueNs(kInterval, true) == 0) continue; /* it did not end now */
+      if (!went || walk.DueNs(kInterval, true, false) == 0) continue; /* it did not end now */
       for (const std::string& store : all_along)
         ASSERT_GE(waiting[store], began_at) << "seed " << seed << ", walk " << walks << ", store " << store;
     }
