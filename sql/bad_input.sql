@@ -107,7 +107,6 @@ SELECT refused($$ INSERT INTO rate_limits (model) VALUES (repeat('m', 201)) $$);
 -- What becomes of a waiting row is refused as its constraints say.
 SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET instance_id = NULL; END' $$);
 SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET priority = NULL; END' $$);
-SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET run_after = NULL; END' $$);
 SELECT refused($$ DO 'BEGIN INSERT INTO job_items (instance_id, payload) VALUES (''a'', ''1''); UPDATE job_items SET instance_id = repeat(''x'', 2000); END' $$);
 SELECT refused($$ SELECT wake_worker() $$);
 SELECT refused($$ SELECT schedule_item() $$);

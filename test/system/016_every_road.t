@@ -165,6 +165,7 @@ all_done('a row that was locked when the claim came by');
 
 # Under load nothing is idle: found within rescan_interval, not behind the backlog.
 configure($node, poll_interval => undef, rescan_interval => '1s', requests_per_minute => 6000, burst_seconds => 0.5);
+sql(q{INSERT INTO job_items (instance_id, payload) SELECT 'big', '{"title": "Big."}' FROM generate_series(1, 3000)});
 sql('BEGIN; SET LOCAL session_replication_role = replica; ' . row('quiet') . '; COMMIT');
 wait_for($node, 'found', q{SELECT status = 'DONE' FROM job_items WHERE instance_id = 'quiet'}, quiet => 1);
 cmp_ok(sql(q{SELECT count(*) FROM job_items WHERE instance_id = 'big' AND status = 'PENDING'}), '>', 500,

@@ -1,4 +1,4 @@
-# Queue.pm: a database of its own with the extension, its worker paused and its queue filled.
+# Queue.pm: a database of its own (database => 'bench') with the extension, its worker paused and its queue filled.
 #
 #   my $queue = Queue->new(rows => 10_000, stores => 10, shape => 'uniform');
 #   my $session = $queue->session;                 # more connections: $queue->session(@settings)
@@ -47,9 +47,9 @@ sub wait_until
 sub new
 {
 	my ($class, %options) = @_;
-	my $self = bless { admin => Session->new('postgres') }, $class;
-	$self->{admin}->ask('DROP DATABASE IF EXISTS bench WITH (FORCE)');
-	$self->{admin}->ask('CREATE DATABASE bench TEMPLATE template0');
+	my $self = bless { admin => Session->new('postgres'), database => $options{database} // 'bench' }, $class;
+	$self->{admin}->ask("DROP DATABASE IF EXISTS $self->{database} WITH (FORCE)");
+	$self->{admin}->ask("CREATE DATABASE $self->{database} TEMPLATE template0");
 	my $session = $self->{main} = $self->session;
 	$session->ask("CREATE EXTENSION $_") for 'product_optimizer', 'pg_prewarm';
 	# Its worker would claim, too.
@@ -59,7 +59,7 @@ sub new
 	return $self;
 }
 
-sub session { my ($self, @settings) = @_; return Session->new('bench', @settings) }
+sub session { my ($self, @settings) = @_; return Session->new($self->{database}, @settings) }
 
 sub ask { my ($self, $sql) = @_; return $self->{main}->ask($sql) }
 
@@ -160,7 +160,7 @@ sub pgbench
 	close $out or die "$file: $!\n";
 	local $ENV{PGOPTIONS} = join ' ', map { "-c $_" } @{ $options{settings} // [] };
 	my @command = ('pgbench', '-n', '-M', 'prepared', '-c', $options{clients} // 1, '-j', $options{clients} // 1, '-f', $file,
-		$options{seconds} ? ('-T', $options{seconds}) : ('-t', $options{transactions}), @{ $options{more} // [] }, 'bench');
+		$options{seconds} ? ('-T', $options{seconds}) : ('-t', $options{transactions}), @{ $options{more} // [] }, $self->{database});
 	open my $in, '-|', "@command 2>&1" or die "pgbench: $!\n";
 	my $said = do { local $/; <$in> };
 	close $in or die "pgbench failed:\n$said";
@@ -175,7 +175,7 @@ sub drop
 {
 	my ($self) = @_;
 	$self->{main}->quit;
-	$self->{admin}->ask('DROP DATABASE bench WITH (FORCE)');
+	$self->{admin}->ask("DROP DATABASE $self->{database} WITH (FORCE)");
 	$self->{admin}->quit;
 	return;
 }

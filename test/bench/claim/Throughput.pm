@@ -3,7 +3,7 @@ package Throughput;
 
 use strict;
 use warnings FATAL => 'all';
-use List::Util qw(min sum0);
+use List::Util qw(max min sum0);
 use Numbers;
 use Queue;
 use Ways;
@@ -49,34 +49,47 @@ sub run
 
 sub _finished { my ($queue) = @_; return $queue->value(q(SELECT count(*) FROM job_items WHERE status = 'DONE')) }
 
-# A drain by one claimer, in pieces, so that one which takes too long can be ended: rows per second of the first
-# and of the last tenth of what was drained, and of the whole; and the part that was drained.
-sub _drain
+# Two drains by one claimer, one with an old snapshot held, in pieces that take turns: what slows the machine down for a
+# while slows both.  For each of the two the rows per second of the first and of the last tenth of what was drained, and
+# of the whole; and the part that was drained until one of them had taken too long.
+sub _drains
 {
-	my ($rows, $stores, $old_snapshot, $patience) = @_;
-	my $queue = Queue->new(rows => $rows, stores => $stores, shape => 'uniform');
-	my $before = _finished($queue);
-	$queue->settle;
-	my $holder = $queue->session;
-	$holder->ask('BEGIN ISOLATION LEVEL REPEATABLE READ') if $old_snapshot;
-	$holder->ask('SELECT id FROM job_items LIMIT 1') if $old_snapshot;
-	my $pieces = $rows >= 1_000_000 ? 50 : 10;
-	my @seconds;
-	while (@seconds < $pieces && sum0(@seconds) < $patience)
+	my ($rows, $stores, $patience) = @_;
+	my @drains = map { { queue => Queue->new(database => $_, rows => $rows, stores => $stores, shape => 'uniform'), seconds => [] } } 'bench', 'bench_held';
+	for my $drain (@drains)
 	{
-		my $run = $queue->pgbench(pgbench_script(fair => 'batch'), transactions => $rows / 100 / $pieces);
-		push @seconds, $run->{transactions} / $run->{rate};
+		$drain->{before} = _finished($drain->{queue});
+		$drain->{queue}->settle;
 	}
-	my $drained = _finished($queue) - $before;
+	my $holder = $drains[1]{queue}->session;
+	$holder->ask($_) for 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT id FROM job_items LIMIT 1';
+	my $pieces = $rows >= 1_000_000 ? 50 : 10;
+	my $done = 0;
+	while ($done < $pieces && max(map { sum0(@{ $_->{seconds} }) } @drains) < $patience)
+	{
+		for my $drain ($done % 2 ? reverse @drains : @drains)
+		{
+			my $run = $drain->{queue}->pgbench(pgbench_script(fair => 'batch'), transactions => $rows / 100 / $pieces);
+			push @{ $drain->{seconds} }, $run->{transactions} / $run->{rate};
+		}
+		$done++;
+	}
+	my $part = $done / $pieces;
+	$_->{drained} = _finished($_->{queue}) - $_->{before} for @drains;
 	$holder->quit;
-	$queue->drop;
-	my $part = @seconds / $pieces;
-	die "only $drained of $rows rows were drained\n" if $drained < 0.999 * $rows * $part;
-	my $tenth = $pieces / 10;
+	$_->{queue}->drop for @drains;
+	return map { _rates_of($_, $rows, $pieces, $part) } @drains;
+}
+
+sub _rates_of
+{
+	my ($drain, $rows, $pieces, $part) = @_;
+	my @seconds = @{ $drain->{seconds} };
+	die "only $drain->{drained} of $rows rows were drained\n" if $drain->{drained} < 0.999 * $rows * $part;
+	my $tenth = min($pieces / 10, scalar @seconds);
 	my $rate = sub { return @_ * $rows / $pieces / sum0(@_) };
-	my $last = @seconds > $tenth ? -$tenth : -@seconds;
-	return { first => $rate->(@seconds[ 0 .. ($tenth < @seconds ? $tenth : @seconds) - 1 ]), last => $rate->(@seconds[ $last .. -1 ]),
-		whole => $drained / sum0(@seconds), part => $part };
+	return { first => $rate->(@seconds[ 0 .. $tenth - 1 ]), last => $rate->(@seconds[ -$tenth .. -1 ]),
+		whole => $drain->{drained} / sum0(@seconds), part => $part };
 }
 
 sub run_snapshot
@@ -88,23 +101,21 @@ sub run_snapshot
 		'## Under an old snapshot', '',
 		'Rows per second of one claimer that drains ' . thousands($rows) . ' rows to the last one, claim and one `UPDATE` for the 100,',
 		'undisturbed and while an idle `REPEATABLE READ` transaction keeps its snapshot from before the first claim to the end:',
-		'no vacuum can remove what the drain leaves behind.', '',
+		'no vacuum can remove what the drain leaves behind. The two drains, each of a database of its own, take turns.', '',
 		'| stores | snapshot | first tenth | last tenth | whole | whole ÷ undisturbed |', '|--:|---|--:|--:|--:|--:|');
 	my (@ratios, @cut);
 	for my $stores (10, 1000)
 	{
-		my $undisturbed;
+		my @drains = _drains($rows, $stores, $patience);
+		push @ratios, $drains[1]{whole} / $drains[0]{whole};
 		for my $old (0, 1)
 		{
-			my $drain = _drain($rows, $stores, $old, $patience);
-			my @rates = map { thousands($_) } @$drain{qw(first last whole)};
-			push @cut, sprintf('With %s stores %s the drain was stopped after %s of the rows: it had taken more than %d s.', thousands($stores),
-				$old ? 'and the old snapshot' : 'and no snapshot', percent_text($drain->{part}), $patience) if $drain->{part} < 1;
-			push @ratios, $drain->{whole} / $undisturbed if $old;
+			my @rates = map { thousands($_) } @{ $drains[$old] }{qw(first last whole)};
 			push @lines, '| ' . join(' | ', thousands($stores), $old ? 'held' : 'none', @rates, $old ? percent_text($ratios[-1]) : '') . ' |';
 			$say->("drain: $stores stores, " . ($old ? 'old snapshot' : 'undisturbed') . ': ' . join(', ', @rates) . ' rows/s');
-			$undisturbed = $drain->{whole};
 		}
+		push @cut, sprintf('With %s stores both drains were stopped after %s of the rows: one had taken more than %d s.', thousands($stores),
+			percent_text($drains[0]{part}), $patience) if $drains[0]{part} < 1;
 	}
 	push @lines, map { ('', $_) } @cut;
 	my $least = min(@ratios);
