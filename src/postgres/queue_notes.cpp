@@ -27,14 +27,12 @@ struct Notes {
   bool any = false;
   std::unordered_map<std::string, Note> stores;
   std::vector<std::pair<const std::string, Note>*> in_order; /* the same, as they came */
-  int locked_at = 0; /* the deepest nesting level at which rows were locked that are not told of; 0: none */
-  int unsure_at =
-      0; /* … at which rows were locked, or told of, and nobody knows what a roll-back makes of them */
-  int emptied_at = 0;   /* the nesting level of the transaction that truncated the table; 0: none did */
+  int locked_at = 0;  /* the deepest nesting level at which rows were locked that are not told of; 0: none */
+  int unsure_at = 0;  /* … at which rows were locked, and nobody knows what a roll-back makes of them */
+  int emptied_at = 0; /* the nesting level of the transaction that truncated the table; 0: none did */
   bool changed = false; /* rows, in whatever way */
   bool untold = false;  /* there were too many stores to note all */
-  bool looked_for_untold = false; /* a claim of this transaction did */
-  bool ended = false;             /* items of some store */
+  bool ended = false;   /* items of some store */
   std::uint32_t news = 0;
 };
 
@@ -144,8 +142,7 @@ static void AtSubtransactionEnd(SubXactEvent event, SubTransactionId, SubTransac
     return;
   }
   if (truncated) notes.emptied_at = 0;
-  /* What a claim in it saw may be otherwise again, and the rows that it had locked are free at once. */
-  if (unsure) notes.looked_for_untold = false;
+  /* The rows that it had locked are free at once. */
   if (FindSlot(MyDatabaseId) != nullptr) PostRolledBack(locked, unsure);
 }
 
@@ -168,7 +165,6 @@ static Note& NoteOf(const std::string& store) {
   static Note beyond;
   if (all.stores.size() >= kMostStores && all.stores.count(store) == 0) {
     all.untold = true; /* a walk finds them as well */
-    all.looked_for_untold = false;
     return beyond = Note{};
   }
   const auto [place, is_new] = all.stores.try_emplace(store);
@@ -232,17 +228,13 @@ void NoteNews(std::uint32_t news) {
   NotesOfTransaction().news |= news;
 }
 
-bool PostNotes() {
+void PostNotes() {
   if (ChangedPolicies()) ForgetStorePolicies();
   ForEachStore([](FairQueue& queue, const std::string& store, Note& note) {
     if (note.ended) queue.Unpark(store);
     if (note.rows > note.told) queue.Post(store, note.arrived, note.rows - note.told);
     note.told = note.rows;
   });
-  const bool walk = notes.untold && !notes.looked_for_untold;
-  notes.looked_for_untold |= walk;
-  if (walk) BeUnsure();
-  return walk;
 }
 
 void NotePreparedEnd() {

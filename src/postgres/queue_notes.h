@@ -48,11 +48,8 @@ void NoteEmptied();
  * well. */
 void NoteNews(std::uint32_t news);
 
-/*
- * Before a claim: it sees the rows of its own transaction, so the queue has to know of them.  True when there
- * are some of which only a walk can tell.
- */
-bool PostNotes();
+/* Before a claim: it sees the rows of its own transaction, so the queue has to know of them. */
+void PostNotes();
 
 /* COMMIT PREPARED or ROLLBACK PREPARED: whose rows they were is not known. */
 void NotePreparedEnd();

@@ -95,19 +95,6 @@ std::size_t Tell(const std::vector<FirstRow>& found) {
   return found.size();
 }
 
-/*
- * What this transaction alone sees is no part of the walk that all make together: others would take that for
- * done where it had seen none of it.
- */
-void TellOfOwnRows() {
-  std::string behind;
-  for (int step = 0; step < kMostSteps; step++) {
-    const std::vector<FirstRow> found = FirstRows(behind, kStoresPerStep);
-    if (Tell(found) < found.size() || static_cast<std::int64_t>(found.size()) < kStoresPerStep) return;
-    behind = found.back().store;
-  }
-}
-
 }  // namespace
 
 bool WalkOn(std::int64_t stores) {
@@ -138,11 +125,8 @@ bool WalkUntilFound() {
 }
 
 void LookAtOwnRows(std::int64_t max_items) {
-  if (PostNotes()) {
-    TellOfOwnRows();
-  } else if (FindSlot(MyDatabaseId) == nullptr) {
-    WalkOn(std::min(max_items + 4, kStoresPerStep));
-  }
+  PostNotes();
+  if (FindSlot(MyDatabaseId) == nullptr) WalkOn(std::min(max_items + 4, kStoresPerStep));
 }
 
 std::uint64_t WalkDueNs(std::uint64_t interval_ns) {
