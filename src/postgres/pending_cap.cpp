@@ -166,10 +166,7 @@ std::int64_t Count(Relation job_items, const char* index_name, const char* statu
   ForEachRow(job_items, index_name, store, snapshot, [&](HeapTuple row) {
     bool is_null;
     const Datum value = heap_getattr(row, column, RelationGetDescr(job_items), &is_null);
-    if (is_null) return true;
-    const text* const state = DatumGetTextPP(value);
-    const std::size_t length = VARSIZE_ANY_EXHDR(state);
-    if (length == strlen(status) && memcmp(VARDATA_ANY(state), status, length) == 0) count++;
+    if (!is_null && IsWord(value, status)) count++;
     return count < most;
   });
   return count;

@@ -229,6 +229,10 @@ void NoteNews(std::uint32_t news) {
 }
 
 void PostNotes() {
+  if (notes.changed || notes.untold) {
+    QueueScope scope;
+    scope.walk().SeeToldChange();
+  }
   if (ChangedPolicies()) ForgetStorePolicies();
   ForEachStore([](FairQueue& queue, const std::string& store, Note& note) {
     if (note.ended) queue.Unpark(store);

@@ -55,12 +55,12 @@ void PostNotes();
 void NotePreparedEnd();
 
 /*
- * Runs one of the extension's own statements on job_items: who runs it notes what it did, so the trigger need
- * not.  Throws PgError.
+ * Runs one of the extension's own statements on job_items: who runs it notes what it did, so the triggers
+ * need not.  Throws PgError.
  */
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments);
 
-/* For a trigger of a statement: whether it is one that ExecuteNoted() runs. */
+/* For a trigger: whether it is fired by a statement that ExecuteNoted() runs. */
 bool IsTriggerOfOwnStatement();
 
 }  // namespace product_optimizer

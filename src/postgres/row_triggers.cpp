@@ -40,28 +40,29 @@ bool IsShortEnough(Datum instance) {
   return toast_raw_datum_size(instance) - VARHDRSZ <= static_cast<Size>(kLongestInstanceBytes);
 }
 
-/* … and not SCHEDULED, which are all that the trigger is called for. */
+/* Else it is SCHEDULED: the trigger is called for no other. */
 bool IsPending(HeapTuple row, TupleDesc description) {
   const Field status = FieldOf(row, description, "status", TEXTOID);
   return !status.is_null && IsWord(status.value, "PENDING");
 }
 
-/* The row as it is to be.  What the constraints will refuse is left to them, to say so. */
+/* The row as it is to be.  What the constraints will refuse is left to them, to say so; that it was noted
+ * costs an empty turn. */
 HeapTuple Requeue(Relation job_items, HeapTuple row) {
   TupleDesc const description = RelationGetDescr(job_items);
   std::string store;
   return Call([&] {
-    const bool is_noted = IsTriggerOfOwnStatement();
+    const bool in_own_statement = IsTriggerOfOwnStatement();
     if (!IsPending(row, description)) {
-      if (!is_noted) NoteNews(kNewsDue);
+      if (!in_own_statement) NoteNews(kNewsDue);
       return row;
     }
     const Field run_after = FieldOf(row, description, "run_after", TIMESTAMPTZOID);
     if (!run_after.is_null && DatumGetTimestampTz(run_after.value) > GetCurrentTimestamp()) {
-      if (!is_noted) NoteNews(kNewsDue);
+      if (!in_own_statement) NoteNews(kNewsDue);
       return Scheduled(job_items, row);
     }
-    if (is_noted) return row;
+    if (in_own_statement) return row;
     const Field id = FieldOf(row, description, "id", INT8OID);
     const Field instance = FieldOf(row, description, "instance_id", TEXTOID);
     const Field priority = FieldOf(row, description, "priority", INT2OID);

@@ -3,7 +3,7 @@
 
 CREATE FUNCTION wake_worker() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_wake_worker';
-COMMENT ON FUNCTION wake_worker() IS 'Internal trigger: tells the fair queue that rows or policies changed, and wakes the worker, when the transaction commits.';
+COMMENT ON FUNCTION wake_worker() IS 'Internal trigger: tells the fair queue that rows or policies changed when the transaction commits, and wakes the worker where that may be news to it.';
 
 CREATE FUNCTION note_arrivals() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_note_arrivals';
@@ -17,19 +17,20 @@ CREATE FUNCTION requeue_item() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'product_optimizer_requeue_item';
 COMMENT ON FUNCTION requeue_item() IS 'Internal trigger: an item that an UPDATE leaves PENDING becomes SCHEDULED where its run_after lies ahead. The fair queue is told of the others, and the worker of those SCHEDULED, when the transaction commits.';
 
-CREATE TRIGGER schedule_item BEFORE INSERT ON job_items
+-- Triggers come in the order of their names: these two see what those of an application made of the row.
+CREATE TRIGGER zz_schedule_item BEFORE INSERT ON job_items
   FOR EACH ROW WHEN (NEW.status = 'PENDING' AND NEW.run_after > pg_catalog.clock_timestamp())
   EXECUTE FUNCTION schedule_item();
 
--- Of the rows that an UPDATE changes few come to wait, and only those pay for the call.
-CREATE TRIGGER requeue_item BEFORE UPDATE OF status, run_after, instance_id, priority ON job_items
+-- Of any column, for a trigger may have changed others; of the rows few come to wait, and only those pay for the call.
+CREATE TRIGGER zz_requeue_item BEFORE UPDATE ON job_items
   FOR EACH ROW WHEN (NEW.status IN ('PENDING', 'SCHEDULED')) EXECUTE FUNCTION requeue_item();
 
 -- COPY stays fast, and an insert of many rows pays once.
 CREATE TRIGGER note_arrivals AFTER INSERT ON job_items
   REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION note_arrivals();
 
-CREATE TRIGGER wake_worker AFTER UPDATE OF status, run_after, instance_id, priority OR TRUNCATE ON job_items
+CREATE TRIGGER wake_worker AFTER UPDATE OF id, status, run_after, instance_id, priority OR DELETE OR TRUNCATE ON job_items
   FOR EACH STATEMENT EXECUTE FUNCTION wake_worker();
 
 CREATE TRIGGER wake_worker AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON stores

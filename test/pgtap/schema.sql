@@ -59,7 +59,7 @@ SELECT is((SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indexrelid 
   FROM unnest(ARRAY['idx_job_items_status_id', 'idx_job_items_instance_status_id']) i;
 SELECT is((SELECT indisvalid AND NOT indisunique FROM pg_index WHERE indexrelid = format('%I.%I', :'schema', i)::regclass), true, i || ' is valid')
   FROM unnest(ARRAY['idx_job_items_status_id', 'idx_job_items_instance_status_id']) i;
-SELECT has_trigger(:'schema'::name, 'job_items'::name, t, t || ' is on job_items') FROM unnest(ARRAY['unpack_payload', 'schedule_item', 'requeue_item', 'note_arrivals', 'wake_worker']::name[]) t;
+SELECT has_trigger(:'schema'::name, 'job_items'::name, t, t || ' is on job_items') FROM unnest(ARRAY['unpack_payload', 'zz_schedule_item', 'zz_requeue_item', 'note_arrivals', 'wake_worker']::name[]) t;
 
 -- The functions: arguments and what they return.
 SELECT has_function(:'schema'::name, f, args::name[], format('%s(%s)', f, array_to_string(args, ', ')))

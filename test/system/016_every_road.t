@@ -55,10 +55,23 @@ all_done('an update that moves it to another store');
 sql(row('a', 'FAILED'));
 sql(q{
 	CREATE FUNCTION never_failed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := 'PENDING'; RETURN NEW; END $$;
-	CREATE TRIGGER z_never_failed BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'FAILED') EXECUTE FUNCTION never_failed()});
+	CREATE TRIGGER zzz_never_failed BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'FAILED') EXECUTE FUNCTION never_failed()});
 sql(q{UPDATE job_items SET priority = 1 WHERE status = 'FAILED'});
-sql('DROP TRIGGER z_never_failed ON job_items');
+sql('DROP TRIGGER zzz_never_failed ON job_items');
 all_done('a trigger of the application that makes it PENDING behind those of the extension');
+# Whatever name the trigger has that gives a row a time ahead: it does not leave before.
+sql(q{
+	CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_after := 'infinity'; RETURN NEW; END $$;
+	CREATE TRIGGER set_later BEFORE INSERT OR UPDATE ON job_items FOR EACH ROW WHEN (NEW.instance_id = 'hesitant') EXECUTE FUNCTION later()});
+my $hesitant = q{SELECT string_agg(status, ',') FROM job_items WHERE instance_id = 'hesitant'};
+sql(row('hesitant'));
+is(sql($hesitant), 'SCHEDULED', 'an inserted row to which a trigger gives a time ahead is SCHEDULED');
+sql(q{UPDATE job_items SET status = 'FAILED' WHERE instance_id = 'hesitant'});
+sql(q{UPDATE job_items SET status = 'PENDING' WHERE instance_id = 'hesitant'});
+is(sql($hesitant), 'SCHEDULED', '… and an updated one');
+sql('DROP TRIGGER set_later ON job_items');
+sql(q{UPDATE job_items SET status = 'PENDING', run_after = NULL WHERE instance_id = 'hesitant'});
+all_done('… until its time has come');
 sql('BEGIN; ' . row('a') . "; SAVEPOINT s; " . row('b') . '; ROLLBACK TO s; COMMIT');
 $rows--;
 all_done('a transaction of which a part was rolled back');
@@ -114,10 +127,21 @@ paused('an update while others wait', sub {
 	is(sql("BEGIN; SELECT count(release_item(id, attempts)) FROM job_items WHERE status = 'RUNNING'; $woken; ROLLBACK"), "3\n1",
 		'… also in the transaction that released it');
 	sql(q{UPDATE job_items SET status = 'PENDING' WHERE status = 'RUNNING'});
-	is(sql("BEGIN; UPDATE job_items SET instance_id = 'woken', priority = 3 WHERE instance_id = 'b'; $woken; ROLLBACK"), 1, '… and one of the same transaction');
-	is(sql(q{SELECT count(*) FROM claim_pending_items()}), 4, 'a roll-back leaves no row out');
+	is(sql(q{BEGIN; UPDATE job_items SET instance_id = 'elsewhere', priority = 3 WHERE instance_id = 'b';
+		SELECT count(*) FROM claim_pending_items(3, 1) WHERE instance_id = 'elsewhere'; ROLLBACK}), 1, '… and one of the same transaction');
+	wait_for($node, 'a roll-back leaves no row out', q{WITH claimed AS (SELECT FROM claim_pending_items())
+		SELECT (SELECT count(*) FROM claimed) + (SELECT count(*) FROM job_items WHERE status = 'RUNNING') = 4});
 	sql("SELECT release_item(id, attempts) FROM job_items WHERE status = 'RUNNING'");
 });
+
+sql(q{CREATE TRIGGER a_never_failed BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'FAILED') EXECUTE FUNCTION never_failed()});
+paused('an update of another column, of which a trigger makes one of the status', sub {
+	sql(row('revived', 'FAILED'));
+	sql(q{UPDATE job_items SET product_id = 'new' WHERE instance_id = 'revived'});
+	is(sql(q{SELECT count(*) FROM claim_pending_items(3, 1) WHERE instance_id = 'revived'}), 1, 'a row that a trigger put into the line is claimed in its turn');
+	sql("SELECT release_item(id, attempts) FROM job_items WHERE status = 'RUNNING'");
+});
+sql('DROP TRIGGER a_never_failed ON job_items');
 
 # … and an item whose time it brought forward is due, though nobody looks at the table.
 paused('an update of run_after while others wait', sub {

@@ -77,4 +77,12 @@ claimed('third', 'others claim past it');
 $claimer->query_safe('ROLLBACK');
 claimed('raised', 'a row that has its old priority back is claimed soon after');
 
+# … and one that was deleted is there again.
+insert('d', 0, 'deleted');
+$claimer->query_safe('BEGIN');
+$claimer->query_safe(q{DELETE FROM job_items WHERE instance_id = 'd'});
+is($claimer->query_safe(q{SELECT count(*) FROM claim_pending_items(100, 1) WHERE instance_id = 'd'}), 0, 'a claim does not give what its transaction deleted');
+$claimer->query_safe('ROLLBACK');
+claimed('deleted', 'a row that is there again is claimed soon after');
+
 done_testing();
