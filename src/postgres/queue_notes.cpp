@@ -251,6 +251,15 @@ void NotePreparedEnd() {
   WakeWorker(MyDatabaseId, kNewsWork | kNewsDue);
 }
 
+bool NoteReturned(std::uint64_t row, bool knows_due, std::string& store) {
+  KeyColumn(row, 1, store);
+  NoteEnded(store);
+  const bool waits = BoolColumn(row, 4);
+  if (waits) NoteArrival(store, {Int64Column(row, 2), Int16Column(row, 3)});
+  if (BoolColumn(row, 5) && !knows_due) NoteNews(kNewsDue);
+  return waits;
+}
+
 static int TriggerDepth() {
   return DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, Datum{0}));
 }

@@ -60,6 +60,14 @@ void NotePreparedEnd();
  */
 std::uint64_t ExecuteNoted(Statement& statement, const Arguments& arguments);
 
+/*
+ * A row that such a statement ended, or put into line, as it was returned: its store, id, priority, whether
+ * it is PENDING and whether it is SCHEDULED, which triggers of the application may have decided.  True when
+ * it is PENDING.  Who knows when it is due does not have to be told.  The store is read into a string that
+ * lives above the guard; raises: call it inside Call().
+ */
+bool NoteReturned(std::uint64_t row, bool knows_due, std::string& store);
+
 /* For a trigger: whether it is fired by a statement that ExecuteNoted() runs. */
 bool IsTriggerOfOwnStatement();
 

@@ -11,10 +11,12 @@ namespace {
 
 /* The status is compared in a way that no partial index serves: the item is found by its id, whatever the
  * statistics say. */
-#define WHERE_CLAIM_HOLDS                                               \
+#define CLAIM_HOLDS                                                     \
   " WHERE i.id = $1 AND i.attempts = $2 AND i.status || '' = 'RUNNING'" \
-  "   AND (i.claimed_by = $3 OR $3 IS NULL)"                            \
-  " RETURNING i.instance_id, i.id, i.priority"
+  "   AND (i.claimed_by = $3 OR $3 IS NULL)"
+#define WHERE_CLAIM_HOLDS \
+  CLAIM_HOLDS             \
+  " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED'"
 
 Statement complete = {
     "UPDATE job_items i"
@@ -47,18 +49,17 @@ Statement release = {
     {INT8OID, INT2OID, TEXTOID}};
 
 #undef WHERE_CLAIM_HOLDS
+#undef CLAIM_HOLDS
 
 Statement look_up = {
     "SELECT i.attempts, coalesce(i.max_attempts, 0)::smallint FROM job_items i WHERE i.id = $1",
     1,
     {INT8OID}};
 
-/* False when the claim no longer holds.  What held the store back may have ended with its item. */
-bool End(Statement& statement, const Arguments& arguments, bool waits_again, std::string& store) {
+/* False when the claim no longer holds. */
+bool End(Statement& statement, const Arguments& arguments, std::string& store) {
   if (ExecuteNoted(statement, arguments) == 0) return false;
-  KeyColumn(0, 1, store);
-  NoteEnded(store);
-  if (waits_again) NoteArrival(store, {Int64Column(0, 2), Int16Column(0, 3)});
+  NoteReturned(0, &statement == &retry, store);
   SPI_freetuptable(SPI_tuptable);
   return true;
 }
@@ -86,7 +87,7 @@ bool CompleteItem(const ClaimRef& claim, const Completion& completion) {
     if (!completion.model.empty()) arguments.Set(4, TextDatum(completion.model));
     if (completion.prompt_tokens) arguments.Set(5, Int32GetDatum(*completion.prompt_tokens));
     if (completion.completion_tokens) arguments.Set(6, Int32GetDatum(*completion.completion_tokens));
-    return End(complete, arguments, false, store);
+    return End(complete, arguments, store);
   });
 }
 
@@ -95,7 +96,7 @@ bool FailItem(const ClaimRef& claim, const Failure& failure) {
   return Call([&] {
     Arguments arguments = ArgumentsOf(claim);
     SetFailure(arguments, failure);
-    return End(fail, arguments, false, store);
+    return End(fail, arguments, store);
   });
 }
 
@@ -105,13 +106,13 @@ bool RetryItem(const ClaimRef& claim, const Failure& failure, std::int64_t delay
     Arguments arguments = ArgumentsOf(claim);
     SetFailure(arguments, failure);
     arguments.Set(5, IntervalDatum(delay_ms));
-    return End(retry, arguments, false, store);
+    return End(retry, arguments, store);
   });
 }
 
 bool ReleaseItem(const ClaimRef& claim) {
   std::string store;
-  return Call([&] { return End(release, ArgumentsOf(claim), true, store); });
+  return Call([&] { return End(release, ArgumentsOf(claim), store); });
 }
 
 ItemState LookUpItem(std::int64_t id) {

@@ -27,7 +27,7 @@ Statement pick_due = {
 
 Statement promote = {
     "UPDATE job_items i SET status = 'PENDING' WHERE i.id = ANY ($1) AND i.status || '' = 'SCHEDULED'"
-    " RETURNING i.instance_id, i.id, i.priority, true",
+    " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED'",
     1,
     {INT8ARRAYOID}};
 
@@ -58,7 +58,7 @@ Statement rescue = {
     "       error_code = 'claim_lost', claimed_by = NULL, lease_expires_at = NULL, run_after = NULL,"
     "       finished_at = CASE WHEN i.attempts >= coalesce(i.max_attempts, $2) THEN clock_timestamp() END"
     " WHERE i.id = ANY ($1) AND i.status || '' = 'RUNNING'"
-    " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING'",
+    " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED'",
     2,
     {INT8ARRAYOID, INT4OID}};
 
@@ -69,7 +69,7 @@ Statement release_all = {
     " WHERE i.id = ANY (ARRAY(SELECT r.id FROM job_items r WHERE r.status = 'RUNNING' AND r.claimed_by = $1"
     "                            AND r.id <> ALL ($2) FOR NO KEY UPDATE SKIP LOCKED))"
     "   AND i.status || '' = 'RUNNING'"
-    " RETURNING i.instance_id, i.id, i.priority, true",
+    " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED'",
     2,
     {TEXTOID, INT8ARRAYOID}};
 
@@ -148,16 +148,18 @@ std::int64_t Count(Statement& statement, const char* index_name) {
   });
 }
 
-/* Runs an update that returns the store, id and priority of each row, and whether it waits now. */
-std::int64_t PutInLine(Statement& statement, const Arguments& arguments, std::string& store) {
-  const std::uint64_t rows = ExecuteNoted(statement, arguments);
-  for (std::uint64_t row = 0; row < rows; row++) {
-    KeyColumn(row, 1, store);
-    NoteEnded(store);
-    if (BoolColumn(row, 4)) NoteArrival(store, {Int64Column(row, 2), Int16Column(row, 3)});
-  }
+struct PutBack {
+  std::size_t rows;    /* that changed … */
+  std::size_t waiting; /* … and are PENDING now */
+};
+
+/* Runs an update that returns what NoteReturned() reads. */
+PutBack PutInLine(Statement& statement, const Arguments& arguments, bool knows_due, std::string& store) {
+  PutBack done{ExecuteNoted(statement, arguments), 0};
+  for (std::uint64_t row = 0; row < done.rows; row++)
+    if (NoteReturned(row, knows_due, store)) done.waiting++;
   SPI_freetuptable(SPI_tuptable);
-  return static_cast<std::int64_t>(rows);
+  return done;
 }
 
 Datum IdArray(const std::vector<std::int64_t>& ids) {
@@ -221,7 +223,7 @@ std::int64_t PromoteDueItems(CarefulBatch& batch, std::int64_t from) {
     if (batch.picked().empty()) return std::int64_t{0};
     Arguments arguments;
     arguments.Set(0, PickedIds(batch));
-    return PutInLine(promote, arguments, store);
+    return static_cast<std::int64_t>(PutInLine(promote, arguments, true, store).rows);
   });
 }
 
@@ -252,7 +254,7 @@ std::int64_t RescueOrphans(CarefulBatch& batch, const std::string& claimed_by) {
     Arguments arguments;
     arguments.Set(0, PickedIds(batch));
     arguments.Set(1, Int32GetDatum(DefaultMaxAttempts()));
-    return PutInLine(rescue, arguments, store);
+    return static_cast<std::int64_t>(PutInLine(rescue, arguments, false, store).rows);
   });
 }
 
@@ -265,7 +267,7 @@ std::vector<std::int64_t> ReleaseAllBut(const std::string& claimed_by,
     Arguments release;
     release.Set(0, TextDatum(claimed_by));
     release.Set(1, kept);
-    PutInLine(release_all, release, store);
+    PutInLine(release_all, release, false, store);
     ReadIds(lock_running, kept, locked);
   });
   return locked;

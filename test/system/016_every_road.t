@@ -59,6 +59,27 @@ sql(q{
 sql(q{UPDATE job_items SET priority = 1 WHERE status = 'FAILED'});
 sql('DROP TRIGGER zzz_never_failed ON job_items');
 all_done('a trigger of the application that makes it PENDING behind those of the extension');
+# What such triggers make of a row that the extension itself writes.
+sql(q{
+	CREATE FUNCTION twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := 'PENDING'; RETURN NEW; END $$;
+	CREATE TRIGGER twice BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'DONE' AND NEW.attempts = 1) EXECUTE FUNCTION twice()});
+sql(row('twice'));
+all_done('a trigger of the application that has an item wait again which is done');
+is(sql(q{SELECT attempts FROM job_items WHERE instance_id = 'twice'}), 2, '… once more');
+sql(q{
+	DROP TRIGGER twice ON job_items;
+	CREATE FUNCTION soon() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := TG_ARGV[0]; NEW.run_after := clock_timestamp() + interval '300 ms'; RETURN NEW; END $$;
+	CREATE TRIGGER soon BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'DONE' AND NEW.attempts = 1) EXECUTE FUNCTION soon('SCHEDULED')});
+sql(row('soon'));
+all_done('… or that has it wait until later');
+sql(q{
+	DROP TRIGGER soon ON job_items;
+	CREATE TRIGGER soon BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.status = 'PENDING' AND OLD.status = 'RUNNING') EXECUTE FUNCTION soon('PENDING')});
+$rows++;
+sql(q{INSERT INTO job_items (instance_id, payload, status, attempts, lease_expires_at) VALUES ('soon', '{"title": "Released."}', 'RUNNING', 1, 'infinity')});
+sql(q{SELECT release_item(id, attempts) FROM job_items WHERE status = 'RUNNING'});
+all_done('… or one that was released');
+sql('DROP TRIGGER soon ON job_items');
 # Whatever name the trigger has that gives a row a time ahead: it does not leave before.
 sql(q{
 	CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_after := 'infinity'; RETURN NEW; END $$;
