@@ -186,19 +186,23 @@ void AccountOldSnapshot(const Part& part, TurnReport& report) {
   if (report.taken == 0) report.charge = static_cast<double>(part.turn.items) * part.turn.step;
 }
 
-/* What the queue is told of one part. */
+/*
+ * What the queue is told of one part.  A row to which a trigger of the application gave another status as it
+ * was claimed has left the line and costs its turn, too, but none of the room of a max_in_flight.
+ */
 void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, TakenRow>& taken,
                     TurnReport& report) {
   report.given = static_cast<std::int64_t>(part.rows.size());
   report.policy = part.turn.policy;
   report.policy_version = PolicyVersionOf(part.turn);
   double cost = 0;
+  bool leaves_room = false;
   for (const LockedRow& row : part.rows) {
-    const Item& item = row.item;
     report.last_given = KeyOf(row);
-    if (taken.count(item.id) != 0) {
+    if (row.is_chosen) {
       report.taken++;
       cost += row.cost;
+      leaves_room |= taken.count(row.item.id) == 0;
     } else {
       report.rows_left.Add(part.turn.line.RangeOf(report.last_given));
     }
@@ -213,10 +217,10 @@ void Claim::Account(const Part& part, const std::unordered_map<std::int64_t, Tak
   if (report.park_until_ns != 0) return;
   if (part.turn.policy.paused) {
     report.park_until_ns = NowNs() + kPausedNs;
-  } else if (part.most < part.turn.items && report.given == part.most) {
+  } else if (report.given < part.most) {
+    report.exhausted = true;
+  } else if (part.most < part.turn.items && !leaves_room) {
     report.park_until_ns = NowNs() + (part.busy ? kBusyNs : kFullNs);
-  } else {
-    report.exhausted = report.given < part.turn.items;
   }
 }
 
@@ -265,7 +269,10 @@ ClaimResult ClaimItems(const ClaimRequest& request, const Chooser& chooser) {
     Claim claim(request);
     const std::int64_t locked = claim.Lock(static_cast<bool>(chooser));
     ClaimResult result = claim.Take(chooser);
-    if (locked > 0) return result;
+    /* Of rows that were locked a trigger may have made something else, all of them: others than a worker,
+     * which comes again at once, are to hear that nothing waits only when that is so. */
+    if (!result.items.empty() || (locked > 0 && request.strict)) return result;
+    if (locked > 0) continue;
     /*
      * A worker comes again at once; to others nothing claimed means that nothing waits.  Some may be in
      * line again when they were asked: under an old snapshot, or with policies that only this transaction

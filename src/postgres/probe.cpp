@@ -5,8 +5,10 @@
 #include "postgres/guard.h"
 #include "postgres/queue_notes.h"
 #include "postgres/settings.h"
+#include "postgres/shared_state.h"
 #include "postgres/spi.h"
 #include "postgres/store_lock.h"
+#include "postgres/suppressed_updates.h"
 
 namespace product_optimizer {
 
@@ -54,8 +56,7 @@ Statement count_running = {
 
 /*
  * By ctid: it cannot claim more than was locked.  The status is compared in a way that no partial index
- * serves, so that it cannot be read instead of the rows.  A row that changed under our hands is locked but
- * not matched: what counts as claimed is what comes back.
+ * serves, so that it cannot be read instead of the rows.  What counts as claimed is what comes back as RUNNING.
  */
 Statement take = {
     "UPDATE job_items i"
@@ -156,6 +157,14 @@ void LockStretches(const std::vector<Stretch>& stretches, bool to_send) {
   NoteAllLocked(before);
 }
 
+Datum IdsOfOthers(const std::vector<Candidate*>& rows,
+                  const std::unordered_map<std::int64_t, TakenRow>& taken) {
+  DatumArray ids(rows.size());
+  for (const Candidate* row : rows)
+    if (taken.count(row->item.id) == 0) ids.Add(Int64GetDatum(row->item.id));
+  return ids.Make(INT8OID);
+}
+
 }  // namespace
 
 void ReadPolicies(const std::vector<Part*>& parts) {
@@ -230,7 +239,11 @@ std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<Candidate*
   taken.reserve(rows.size());
   Call([&] {
     DatumArray tids(rows.size());
-    for (Candidate* row : rows) tids.Add(PointerGetDatum(&static_cast<LockedRow*>(row)->ctid));
+    for (Candidate* candidate : rows) {
+      LockedRow& row = static_cast<LockedRow&>(*candidate);
+      row.is_chosen = true;
+      tids.Add(PointerGetDatum(&row.ctid));
+    }
     Arguments arguments;
     arguments.Set(0, tids.Make(TIDOID));
     arguments.Set(1, TextDatum(claimed_by));
@@ -238,14 +251,23 @@ std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<Candidate*
     const std::uint64_t count = ExecuteNoted(take, arguments);
     const int id = TableColumn(SPI_tuptable->tupdesc, "id", INT8OID);
     const int attempts = TableColumn(SPI_tuptable->tupdesc, "attempts", INT2OID);
+    const int status = TableColumn(SPI_tuptable->tupdesc, "status", TEXTOID);
     for (std::uint64_t row = 0; row < count; row++) {
+      bool is_null;
+      const Datum became = Column(row, status, TEXTOID, &is_null);
+      if (is_null || !IsWord(became, "RUNNING")) {
+        if (!is_null && IsWord(became, "SCHEDULED")) NoteNews(kNewsDue);
+        continue;
+      }
       const std::int16_t attempt = Int16Column(row, attempts);
       if (attempt < 1)
         ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("a claimed item has attempts below 1"),
                         errhint("Give job_items.attempts its CHECK back: it must not be negative.")));
       taken[Int64Column(row, id)] = {SPI_tuptable->vals[row], attempt};
     }
-    *description = SPI_tuptable->tupdesc;
+    *description = taken.empty() ? nullptr : SPI_tuptable->tupdesc;
+    if (taken.empty()) SPI_freetuptable(SPI_tuptable);
+    if (taken.size() < rows.size()) RefuseSuppressed(IdsOfOthers(rows, taken), {"PENDING", "SCHEDULED"});
   });
   return taken;
 }

@@ -18,6 +18,7 @@ namespace product_optimizer {
 
 struct LockedRow : Candidate {
   ItemPointerData ctid{};
+  bool is_chosen = false; /* to be claimed */
 };
 
 /* A store's part in a claim. */
@@ -47,7 +48,8 @@ struct TakenRow {
   std::int16_t attempt;
 };
 
-/* Claims LockedRows; those that changed under our hands are not in the result, which is by item id. */
+/* Claims LockedRows, and marks them as chosen.  The result is by item id; what a trigger of the application
+ * gave another status, so that it waits no longer, is not in it.  Raises 27000 when one waits as before. */
 std::unordered_map<std::int64_t, TakenRow> TakeRows(const std::vector<Candidate*>& rows,
                                                     const std::string& claimed_by, std::int64_t lease_ms,
                                                     TupleDesc* description);

@@ -4,6 +4,7 @@
 #include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/spi.h"
+#include "postgres/suppressed_updates.h"
 
 namespace product_optimizer {
 
@@ -14,9 +15,10 @@ namespace {
 #define CLAIM_HOLDS                                                     \
   " WHERE i.id = $1 AND i.attempts = $2 AND i.status || '' = 'RUNNING'" \
   "   AND (i.claimed_by = $3 OR $3 IS NULL)"
-#define WHERE_CLAIM_HOLDS \
-  CLAIM_HOLDS             \
-  " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED'"
+#define WHERE_CLAIM_HOLDS                                                                                 \
+  CLAIM_HOLDS                                                                                             \
+  " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED', i.status = " \
+  "'RUNNING'"
 
 Statement complete = {
     "UPDATE job_items i"
@@ -48,6 +50,8 @@ Statement release = {
     3,
     {INT8OID, INT2OID, TEXTOID}};
 
+Statement see_claim = {"SELECT FROM job_items i" CLAIM_HOLDS, 3, {INT8OID, INT2OID, TEXTOID}};
+
 #undef WHERE_CLAIM_HOLDS
 #undef CLAIM_HOLDS
 
@@ -56,9 +60,13 @@ Statement look_up = {
     1,
     {INT8OID}};
 
-/* False when the claim no longer holds. */
+/* False when the claim no longer holds; to say so while it does would lose what was to be written. */
 bool End(Statement& statement, const Arguments& arguments, std::string& store) {
-  if (ExecuteNoted(statement, arguments) == 0) return false;
+  if (ExecuteNoted(statement, arguments) == 0) {
+    if (Execute(see_claim, arguments) > 0) RaiseSuppressed(DatumGetInt64(arguments.values[0]));
+    return false;
+  }
+  if (BoolColumn(0, 6)) RaiseSuppressed(DatumGetInt64(arguments.values[0]));
   NoteReturned(0, &statement == &retry, store);
   SPI_freetuptable(SPI_tuptable);
   return true;

@@ -7,6 +7,7 @@
 #include "postgres/queue_notes.h"
 #include "postgres/settings.h"
 #include "postgres/spi.h"
+#include "postgres/suppressed_updates.h"
 
 namespace product_optimizer {
 
@@ -223,7 +224,9 @@ std::int64_t PromoteDueItems(CarefulBatch& batch, std::int64_t from) {
     if (batch.picked().empty()) return std::int64_t{0};
     Arguments arguments;
     arguments.Set(0, PickedIds(batch));
-    return static_cast<std::int64_t>(PutInLine(promote, arguments, true, store).rows);
+    const PutBack done = PutInLine(promote, arguments, true, store);
+    if (done.waiting < batch.picked().size()) RefuseSuppressed(PickedIds(batch), {"SCHEDULED"});
+    return static_cast<std::int64_t>(done.rows);
   });
 }
 
@@ -254,7 +257,9 @@ std::int64_t RescueOrphans(CarefulBatch& batch, const std::string& claimed_by) {
     Arguments arguments;
     arguments.Set(0, PickedIds(batch));
     arguments.Set(1, Int32GetDatum(DefaultMaxAttempts()));
-    return static_cast<std::int64_t>(PutInLine(rescue, arguments, false, store).rows);
+    const PutBack done = PutInLine(rescue, arguments, false, store);
+    if (done.waiting < batch.picked().size()) RefuseSuppressed(PickedIds(batch), {"RUNNING"});
+    return static_cast<std::int64_t>(done.rows);
   });
 }
 

@@ -48,7 +48,7 @@ SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_so
 SET enable_indexscan = on SET enable_nestloop = on
 AS 'MODULE_PATHNAME', 'product_optimizer_claim_pending_items';
 COMMENT ON FUNCTION claim_pending_items(int, int, interval) IS
-'Claims up to max_items (1 to 10000) PENDING items fairly over all waiting stores, at most max_per_store (at least 1) of each, and returns them as RUNNING in the order of service. The claim holds until the lease (over 0, up to 7 days) expires; finish each with complete_item, fail_item or release_item, passing its attempts. Raises 22004 for NULL and 22023 for values out of range.';
+'Claims up to max_items (1 to 10000) PENDING items fairly over all waiting stores, at most max_per_store (at least 1) of each, and returns them as RUNNING in the order of service. The claim holds until the lease (over 0, up to 7 days) expires; finish each with complete_item, fail_item or release_item, passing its attempts. Raises 22004 for NULL, 22023 for values out of range, 27000 when a trigger leaves the update of an item out.';
 
 CREATE FUNCTION complete_item(item_id bigint, attempt int, result jsonb, prompt_tokens int DEFAULT NULL,
                               completion_tokens int DEFAULT NULL)
@@ -57,7 +57,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'product_optimizer_complete_item';
 COMMENT ON FUNCTION complete_item(bigint, int, jsonb, int, int) IS
-'RUNNING to DONE. attempt is the fencing token: the attempts value that the claim returned. False, and nothing changed, when that claim no longer holds. Raises 22004 for a NULL item_id, attempt or result, 22023 for an unknown id, or an attempt or tokens out of range.';
+'RUNNING to DONE. attempt is the fencing token: the attempts value that the claim returned. False, and nothing changed, when that claim no longer holds. Raises 22004 for a NULL item_id, attempt or result, 22023 for an unknown id, or an attempt or tokens out of range, 27000 when a trigger leaves the update out.';
 
 CREATE FUNCTION fail_item(item_id bigint, attempt int, error text, retry boolean DEFAULT true,
                           delay interval DEFAULT NULL)
@@ -66,7 +66,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'product_optimizer_fail_item';
 COMMENT ON FUNCTION fail_item(bigint, int, text, boolean, interval) IS
-'RUNNING to SCHEDULED (retry, after delay or the setting''s back-off) or FAILED (no retry, or attempts used up); returns the new status, or NULL when that claim no longer holds. delay: 0 to 366 days. Raises 22004 for a NULL item_id, attempt, error or retry, 22023 for an unknown id or values out of range.';
+'RUNNING to SCHEDULED (retry, after delay or the setting''s back-off) or FAILED (no retry, or attempts used up); returns the new status, or NULL when that claim no longer holds. delay: 0 to 366 days. Raises 22004 for a NULL item_id, attempt, error or retry, 22023 for an unknown id or values out of range, 27000 when a trigger leaves the update out.';
 
 CREATE FUNCTION release_item(item_id bigint, attempt int)
 RETURNS boolean
@@ -74,7 +74,7 @@ LANGUAGE C VOLATILE
 SET search_path = @extschema@, pg_temp SET enable_seqscan = off
 AS 'MODULE_PATHNAME', 'product_optimizer_release_item';
 COMMENT ON FUNCTION release_item(bigint, int) IS
-'RUNNING back to PENDING without costing an attempt; false when that claim no longer holds. Raises 22004 for NULL, 22023 for an unknown id or an attempt out of range.';
+'RUNNING back to PENDING without costing an attempt; false when that claim no longer holds. Raises 22004 for NULL, 22023 for an unknown id or an attempt out of range, 27000 when a trigger leaves the update out.';
 
 CREATE FUNCTION cancel_job(job_id bigint) RETURNS bigint
 LANGUAGE C VOLATILE
