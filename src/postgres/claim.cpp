@@ -47,7 +47,8 @@ class Claim {
  public:
   explicit Claim(const ClaimRequest& request) : request_(request) {}
 
-  /* A claim that fails leaves the queue as it was. */
+  /* A claim that fails leaves the queue as it was, except for stores that had nothing to give to a worker:
+   * else they would stand before the one at fault. */
   ~Claim() {
     if (!reported_) Report();
   }
@@ -70,6 +71,7 @@ class Claim {
   void RememberGiven(const std::vector<Part*>& planned);
   void Account(const Part& part, const std::unordered_map<std::int64_t, TakenRow>& taken, TurnReport& report);
   void Report();
+  TurnReport ReportOfFailure(const Part& part);
 
   const ClaimRequest& request_;
   std::deque<Part> parts_; /* stays where it is while it grows */
@@ -167,7 +169,8 @@ std::int64_t Claim::Lock(bool to_send) {
       if (part->most > 0) asked.push_back(part);
     }
     if (!asked.empty()) LockRows(asked, to_send);
-    for (const Part* part : planned) {
+    for (Part* part : planned) {
+      part->was_asked = true;
       locked_ += static_cast<std::int64_t>(part->rows.size());
       if (part->rows.empty() && !part->busy) empty_++;
     }
@@ -229,7 +232,14 @@ void Claim::Report() {
   reported_ = true;
   QueueScope scope;
   for (std::size_t i = 0; i < parts_.size(); i++)
-    scope.queue().Report(parts_[i].turn, accounted_ ? services_[i].report : Untouched(parts_[i].turn));
+    scope.queue().Report(parts_[i].turn, accounted_ ? services_[i].report : ReportOfFailure(parts_[i]));
+}
+
+TurnReport Claim::ReportOfFailure(const Part& part) {
+  TurnReport report = Untouched(part.turn);
+  /* Others may have seen what their own transaction did, which is undone now. */
+  if (request_.strict && part.was_asked && part.rows.empty()) Account(part, {}, report);
+  return report;
 }
 
 ClaimResult Claim::Take(const Chooser& chooser) {

@@ -27,6 +27,7 @@ struct Part {
   std::int64_t most = 0;       /* rows to lock; ≤ turn.items */
   std::vector<LockedRow> rows; /* in the order of service */
   bool busy = false;           /* its max_in_flight is being counted by another claim */
+  bool was_asked = false;      /* rows holds all that was to be had */
 };
 
 /* Reads what stores says of each part's store, into turn.policy. */

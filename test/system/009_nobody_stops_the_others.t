@@ -57,6 +57,17 @@ is($node->safe_psql('postgres', q{SELECT status FROM job_items WHERE product_id 
 $node->safe_psql('postgres', q{DROP TRIGGER refuse ON job_items; UPDATE job_items SET priority = 1, run_after = NULL WHERE product_id = 'refused'});
 is_deeply(all_finished($node), { DONE => 51 }, 'when the trigger is gone it follows');
 
+# A store that has nothing left, and stands before the one at fault, does not rest for it.
+$node->safe_psql('postgres', q{SELECT optimizer_pause()});
+wait_for($node, 'paused', q{SELECT worker_state = 'paused' FROM optimizer_stats()}, quiet => 1);
+$node->safe_psql('postgres', $_) for q{INSERT INTO job_items (instance_id, payload) VALUES ('a-stale', '{}')},
+  q{INSERT INTO job_items (instance_id, product_id, payload) VALUES ('at-fault', 'refused', '{}')}, q{DELETE FROM job_items WHERE instance_id = 'a-stale'},
+  q{CREATE TRIGGER refuse BEFORE UPDATE ON job_items FOR EACH ROW WHEN (NEW.product_id = 'refused') EXECUTE FUNCTION refuse()},
+  'SELECT optimizer_resume()';
+wait_until('the store at fault rests', sub { log_since($node) =~ /store at-fault rests for ten seconds/ });
+unlike(log_since($node), qr/store a-stale rests/, '… and no other');
+$node->safe_psql('postgres', q{DROP TRIGGER refuse ON job_items; DELETE FROM job_items WHERE instance_id = 'at-fault'});
+
 # A trigger that raises on a due item keeps that item waiting, and nobody else.
 $node->safe_psql('postgres', q{TRUNCATE job_items;
 INSERT INTO job_items (instance_id, product_id, payload, run_after) VALUES ('a-due', 'refused', '{}', clock_timestamp() + '2 s');
