@@ -15,10 +15,10 @@ namespace {
 #define CLAIM_HOLDS                                                     \
   " WHERE i.id = $1 AND i.attempts = $2 AND i.status || '' = 'RUNNING'" \
   "   AND (i.claimed_by = $3 OR $3 IS NULL)"
-#define WHERE_CLAIM_HOLDS                                                                                 \
-  CLAIM_HOLDS                                                                                             \
-  " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING', i.status = 'SCHEDULED', i.status = " \
-  "'RUNNING'"
+#define WHERE_CLAIM_HOLDS                                                 \
+  CLAIM_HOLDS                                                             \
+      " RETURNING i.instance_id, i.id, i.priority, i.status = 'PENDING'," \
+      " i.status = 'SCHEDULED', i.status = 'RUNNING'"
 
 Statement complete = {
     "UPDATE job_items i"
