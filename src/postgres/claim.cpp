@@ -237,8 +237,10 @@ void Claim::Report() {
 
 TurnReport Claim::ReportOfFailure(const Part& part) {
   TurnReport report = Untouched(part.turn);
-  /* Others may have seen what their own transaction did, which is undone now. */
-  if (request_.strict && part.was_asked && part.rows.empty()) Account(part, {}, report);
+  /* Others may have seen what their own transaction did, which is undone now; and what the store gave in an
+   * earlier pass it has again. */
+  const bool gave_nothing = part.was_asked && part.rows.empty() && reached_.count(part.turn.name) == 0;
+  if (request_.strict && gave_nothing) Account(part, {}, report);
   return report;
 }
 
